@@ -1,0 +1,159 @@
+"""All defaults in one place: every field with its unit and its origin.
+
+A file in `configs/` calls `default_config()`, changes what differs and returns
+the result; the command line overrides single fields. The values here are those
+that all of the reference's configurations share (GAN2Shape configs/*.yml), or
+its code defaults. The configuration is locked: a mistyped key is an error.
+"""
+
+from ml_collections import ConfigDict
+
+from gan2shape_jax.errors import UserError
+
+
+def default_config() -> ConfigDict:
+  """Returns the locked default configuration."""
+  config = ConfigDict()
+  config.seed = 0
+  config.image_size = 128  # px, side of everything that is rendered
+
+  # Where the pictures are: a picture, a folder of pictures or a list file
+  # (first word of each line, relative to the list's folder).
+  config.data = ConfigDict()
+  config.data.pictures = ""
+  config.data.first = 0  # index of the first picture of the list to fit
+  config.data.count = 0  # how many to fit; 0 = all from `first` on
+  config.data.crop = 0  # px, centre crop before resizing; 0 = none
+  config.data.mask = "file"  # file | background | full
+  config.data.latents = ""  # folder of NAME.npy latents; "" = invert
+  config.data.ground_truth = False  # depth pictures beside the pictures
+
+  # Weights: folders written by tools/.
+  config.weights = ConfigDict()
+  config.weights.gan = ""  # generator and discriminator
+  config.weights.networks = ""  # pre-trained networks; "" = from scratch
+
+  # Image formation (section 3.1 of the paper; camera of Unsup3d).
+  config.camera = ConfigDict()
+  config.camera.fov = 10.0  # degrees
+  config.camera.depth_min = 0.9  # scene units
+  config.camera.depth_max = 1.1
+  config.camera.rotation_center = 1.0  # depth of the centre of rotation
+  config.camera.border_depth = 1.04  # depth of the outer columns
+  config.camera.border_weight = 1.0  # 1.02 for parity with the reference (Q2)
+
+  # What one unit of the view network's output means, and the distribution
+  # of the views of pseudo-samples: N(mean, std) in the same raw units.
+  config.view = ConfigDict()
+  config.view.max_rotation = 60.0  # degrees: pitch, yaw, roll
+  config.view.max_translation = 0.1  # scene units: x, y
+  config.view.max_translation_z = 0.0
+  config.view.mean = (0.0,) * 6
+  config.view.std = (0.1, 0.3, 0.05, 0.0, 0.0, 0.0)
+  config.view.scale = 1.0  # extra factor on the yaw deviation
+
+  # Raw light (ambient, diffuse, x, y) around which the light network learns,
+  # and the uniform ranges from which pseudo-samples are relit.
+  config.light = ConfigDict()
+  config.light.mean = (0.0, 0.0, 0.0, 0.0)
+  config.light.x = (-1.0, 1.0)
+  config.light.y = (-0.2, 0.8)
+  config.light.diffuse = (-0.1, 0.6)  # r, added to the diffuse strength
+  config.light.alpha = -0.6  # ambient changes by alpha * r
+
+  # The five networks; zeros take the reference's widths for the image size.
+  config.networks = ConfigDict()
+  config.networks.width = 0
+  config.networks.code_size = 256
+  config.networks.encoder_width = 32
+  config.networks.relative_encoding = False  # E(x) - E(GAN image)
+  # The latent offset enters the mapping network at layer (layers - this);
+  # the list of layers starts with the normalisation, so 2 runs three (Q7).
+  config.networks.offset_layers = 2
+
+  # The ellipsoid that the depth network is first fitted to.
+  config.prior = ConfigDict()
+  config.prior.near = 0.91
+  config.prior.far = 1.02
+  config.prior.iterations = 1000
+  config.prior.learning_rate = 1e-4
+  config.prior.grow_top = 0.0  # edits of the mask's box, as fractions of
+  config.prior.grow_bottom = 0.0  # its height (top, bottom) and
+  config.prior.shrink_sides = 0.0  # of its width (each side)
+  config.prior.bottom_to_border = False
+
+  # Pictures without a latent get one.
+  config.inversion = ConfigDict()
+  config.inversion.iterations = 400  # one latent for all layers (W)
+  config.inversion.iterations_w_plus = 0  # then one latent per layer (W+)
+  config.inversion.learning_rate = 0.05
+  config.inversion.pixel = 2.0  # weight of the pixel loss
+  config.inversion.regular = 1e-3  # weight of the distance from the mean
+
+  config.loss = ConfigDict()
+  config.loss.perceptual = 0.5
+  config.loss.smooth = 0.01
+  config.loss.offset = 0.01  # latent offset regulariser of step 2
+  config.loss.object_mask = False  # weigh pseudo-samples by the object mask
+
+  config.optimizer = ConfigDict()
+  config.optimizer.learning_rate = 1e-4
+  config.optimizer.weight_decay = 5e-4  # L2 added to the gradient
+
+  # Stages of (step 1, step 2, step 3) iterations.
+  config.schedule = ConfigDict()
+  config.schedule.stages = 4
+  config.schedule.first_stage = (600, 600, 400)
+  config.schedule.later_stages = (200, 500, 300)
+  config.schedule.flip_step1 = (False, False, False, False)
+  config.schedule.flip_step3 = (True, False, False, False)
+  config.schedule.batch_size = 16  # pseudo-samples per iteration
+  config.schedule.collect_batches = 100  # batches in the pool of step 3
+
+  config.run = ConfigDict()
+  config.run.chunk = 50  # iterations between two looks at the metrics
+  config.run.checkpoint_seconds = 120.0  # at the next end of a chunk
+  config.run.log_images = True  # pictures in TensorBoard at stage ends
+
+  # The pictures and meshes that are written at the end.
+  config.output = ConfigDict()
+  config.output.max_yaw = 70.0  # degrees
+  config.output.max_pitch = 20.0
+  config.output.frame_size = 256  # px, of rendered meshes
+  config.output.mask = False  # leave the background out of the meshes
+  return config.lock()
+
+
+def validate(config: ConfigDict) -> None:
+  """Checks values that belong together.
+
+  Raises:
+    UserError: with every problem that was found, on one line.
+  """
+  problems = []
+  size = config.image_size
+  if size < 32 or size & (size - 1):
+    problems.append(f"image_size={size} must be a power of two, at least 32")
+  schedule = config.schedule
+  for name in ("flip_step1", "flip_step3"):
+    if len(schedule[name]) < schedule.stages:
+      problems.append(
+        f"schedule.{name} has {len(schedule[name])} values for"
+        f" {schedule.stages} stages"
+      )
+  pairs = zip(schedule.flip_step1, schedule.flip_step3, strict=False)
+  if any(flip1 and not flip3 for flip1, flip3 in pairs):
+    problems.append("schedule.flip_step1 needs flip_step3 in the same stage")
+  if config.data.mask not in ("file", "background", "full"):
+    problems.append(
+      f"data.mask={config.data.mask!r} must be file, background or full"
+    )
+  for name in ("pictures",):
+    if not config.data[name]:
+      problems.append(f"data.{name} is empty; name a picture, folder or list")
+  if not config.weights.gan:
+    problems.append("weights.gan is empty; name a folder of converted weights")
+  if not config.camera.depth_min < config.camera.depth_max:
+    problems.append("camera.depth_min must be less than camera.depth_max")
+  if problems:
+    raise UserError("config: " + "; ".join(problems))

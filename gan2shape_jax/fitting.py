@@ -1,0 +1,203 @@
+"""Fitting the networks to one picture: the state, the phases, their loops.
+
+The state goes through the phases of the schedule one chunk of iterations at a
+time. A state between two chunks holds all that the rest depends on, so a fit
+that goes on from it gives the numbers of an uninterrupted one: random keys are
+folded from phase and iteration, and the pool of projected samples is made
+again from the reconstruction that it was made from (`canonical`).
+"""
+
+import functools
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+from flax import struct
+from jaxtyping import Array, Float, Int, PRNGKeyArray
+
+from gan2shape_jax import optim, steps
+from gan2shape_jax.chunks import make_chunk
+from gan2shape_jax.metrics import evaluate_depth
+from gan2shape_jax.render.compose import render_view
+from gan2shape_jax.render.rasterize import warp_depth
+from gan2shape_jax.render.shading import apply_shading, shade
+from gan2shape_jax.schedule import Phase
+from gan2shape_jax.system import System
+from gan2shape_jax.types import GroundTruth, Picture, Reconstruction
+
+Params = dict[str, Any]
+
+_LOSSES = {
+  "prior": steps.prior_loss,
+  "albedo": steps.albedo_loss,
+  "project": steps.project_loss,
+  "shape": steps.shape_loss,
+}
+
+
+@struct.dataclass
+class Fit:
+  """All that a fit needs to go on.
+
+  Attributes:
+    params: of the five networks, by name.
+    optimizer: moments of the networks that the current phase trains.
+    iteration: of the current phase.
+    key: of the current phase.
+    canonical: the reconstruction that the stage's samples are renderings of;
+      what step 1 left behind, from the beginning of step 2 on.
+  """
+
+  params: Params
+  optimizer: optax.OptState
+  iteration: Int[Array, ""]
+  key: PRNGKeyArray
+  canonical: Reconstruction
+
+
+def enter_phase(
+  system: System,
+  phases: tuple[Phase, ...],
+  index: int,
+  picture: Picture,
+  key: PRNGKeyArray,
+  params: Params,
+  canonical: Reconstruction | None = None,
+) -> Fit:
+  """The state with which a phase begins, with a fresh optimiser.
+
+  Args:
+    system: the fixed parts of the run.
+    phases: the schedule.
+    index: which phase of it begins.
+    picture: what is being fitted.
+    key: the picture's own key.
+    params: of the five networks.
+    canonical: of the state that the phase before it ended with, if any.
+  """
+  phase = phases[index]
+  if canonical is None or phase.step == "project":
+    canonical = _reconstruct(system)(params, picture)
+  trainable, _ = optim.split_trainable(params, phase.trainable)
+  return Fit(
+    params=params,
+    optimizer=system.optimizer(phase.step).init(trainable),
+    iteration=jnp.int32(0),
+    key=jax.random.fold_in(key, index),
+    canonical=canonical,
+  )
+
+
+def prepare_phase(
+  system: System, phase: Phase, frozen: Params, fit: Fit, picture: Picture
+) -> Any:
+  """Computes what stays the same during a phase; the `data` of its loss."""
+  if phase.step == "prior":
+    return steps.prepare_prior(system, picture)
+  if phase.step == "albedo":
+    return _prepare_albedo(system, phase.flip)(fit.params, frozen, picture)
+  # A copy, because the loop donates (consumes) the arrays of its state.
+  canonical = jax.tree.map(jnp.copy, fit.canonical)
+  data = _prepare_project(system)(frozen, picture, canonical)
+  if phase.step == "project":
+    return data
+  collect = _collect(system)
+  pool_key, _ = jax.random.split(fit.key)
+  batches = [
+    collect(fit.params, frozen, data, jax.random.fold_in(pool_key, i))
+    for i in range(system.collect_batches)
+  ]
+  pool = jax.tree.map(lambda *parts: jnp.concatenate(parts), *batches)
+  return steps.ShapeData(picture.image, pool)
+
+
+@functools.cache
+def phase_chunk(
+  system: System, step: str, flip: bool, scan: bool | None = None
+) -> Callable[..., tuple[Fit, dict[str, Any]]]:
+  """The compiled loop of a kind of phase: `(fit, frozen, data, length=n)`.
+
+  One program per step and flip, whatever the stage and the picture.
+  """
+  loss_function = _LOSSES[step]
+  optimizer = system.optimizer(step)
+  names = Phase(step, 0, 0).trainable
+
+  def iterate(fit: Fit, frozen: Params, data: Any):
+    if step == "shape":
+      _, batch_key = jax.random.split(fit.key)
+      data = steps.draw_batch(data, batch_key, fit.iteration, system.batch_size)
+    key = jax.random.fold_in(fit.key, fit.iteration)
+    trainable, fixed = optim.split_trainable(fit.params, names)
+
+    def loss(trainable):
+      params = trainable | fixed
+      total, terms = loss_function(system, params, frozen, data, key, flip)
+      return total, {"total": total, **terms}
+
+    gradient, terms = jax.grad(loss, has_aux=True)(trainable)
+    updates, moments = optimizer.update(gradient, fit.optimizer, trainable)
+    fit = fit.replace(
+      params=optax.apply_updates(trainable, updates) | fixed,
+      optimizer=moments,
+      iteration=fit.iteration + 1,
+    )
+    return fit, terms
+
+  return make_chunk(iterate, scan=scan)
+
+
+class InputView(NamedTuple):
+  """The reconstruction as seen in the picture's own view."""
+
+  image: Float[Array, "h w 3"]
+  depth: Float[Array, "h w"]
+  mask: Float[Array, "h w"]
+
+
+def render_input_view(
+  system: System, reconstruction: Reconstruction
+) -> InputView:
+  """Renders a reconstruction in the view of its picture."""
+  texture = apply_shading(
+    reconstruction.albedo, shade(reconstruction.normal, reconstruction.light)
+  )
+  rendering = render_view(
+    reconstruction.depth, texture, reconstruction.pose, system.camera
+  )
+  return InputView(rendering.image, rendering.depth, rendering.mask)
+
+
+def evaluate(
+  system: System, params: Params, picture: Picture, truth: GroundTruth
+) -> dict[str, Float[Array, ""]]:
+  """Errors of the shape in the input view; see `metrics.evaluate_depth`."""
+  view = render_input_view(system, _reconstruct(system)(params, picture))
+  return evaluate_depth(
+    view.depth, view.mask, truth.depth, truth.mask, system.camera
+  )
+
+
+# Compiled once for all pictures.
+
+
+@functools.cache
+def _reconstruct(system):
+  return jax.jit(functools.partial(steps.reconstruct, system))
+
+
+@functools.cache
+def _prepare_albedo(system, flip):
+  return jax.jit(functools.partial(steps.prepare_albedo, system, flip=flip))
+
+
+@functools.cache
+def _prepare_project(system):
+  return jax.jit(functools.partial(steps.prepare_project, system))
+
+
+@functools.cache
+def _collect(system):
+  return jax.jit(functools.partial(steps.collect, system))

@@ -1,0 +1,418 @@
+"""The steps of the method as pure losses (section 3.2 of the paper).
+
+Step 1 gives a rough shape its albedo, step 2 learns to project renderings of
+it under new views and lights onto the GAN's image manifold, step 3 learns
+shape, albedo, view and light from the projected samples.
+
+Every loss has the form `(system, params, frozen, data, key, flip) -> (total,
+terms)`: `params` are the five networks' parameters, `frozen` the weights that
+nobody trains, `data` what `prepare_*` computed once at the start of the phase,
+`terms` the weighted summands of the total by name. A leading axis `f` counts
+the shape (0) and, where `flip` is set, its mirror image (1), which has to
+explain the picture under the same view and light.
+"""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int, PRNGKeyArray
+
+from gan2shape_jax import decode, losses, priors
+from gan2shape_jax.render import compose, geometry, sampling, shading
+from gan2shape_jax.render.camera import Pose
+from gan2shape_jax.render.shading import Light
+from gan2shape_jax.system import System
+from gan2shape_jax.types import Picture, Reconstruction
+
+Params = dict[str, Any]
+Terms = dict[str, Float[Array, ""]]
+
+
+class Loss(NamedTuple):
+  """A total and the weighted terms that add up to it."""
+
+  total: Float[Array, ""]
+  terms: Terms
+
+
+# --- What the networks say about a picture. ----------------------------------
+
+
+def predict_depth(
+  system: System, params: Params, image: Float[Array, "h w 3"]
+) -> Float[Array, "h w"]:
+  """Canonical depth of a picture, in scene units, border clamped."""
+  depth = unclamped_depth(system, params, image)
+  return decode.clamp_border(
+    depth, border_depth=system.border_depth, weight=system.border_weight
+  )
+
+
+def unclamped_depth(
+  system: System, params: Params, image: Float[Array, "h w 3"]
+) -> Float[Array, "h w"]:
+  """Canonical depth before the border clamp, as the prior is fitted to."""
+  camera = system.camera
+  return decode.decode_depth(
+    system.networks.depth.apply(params["depth"], image),
+    depth_min=camera.depth_min,
+    depth_max=camera.depth_max,
+  )
+
+
+def predict_pose(
+  system: System, params: Params, image: Float[Array, "h w 3"]
+) -> Pose:
+  """Pose of the object in a picture, relative to the canonical one."""
+  view = system.networks.view.apply(params["view"], image)
+  return system.decode_view(view + system.view_prior.mean)
+
+
+def predict_light(
+  system: System, params: Params, image: Float[Array, "h w 3"]
+) -> Light:
+  """Light in a picture."""
+  light = system.networks.light.apply(params["light"], image)
+  return decode.decode_light(light + system.light_mean)
+
+
+def reconstruct(
+  system: System, params: Params, picture: Picture
+) -> Reconstruction:
+  """Everything that the networks say about a picture."""
+  image = picture.image
+  depth = predict_depth(system, params, image)
+  pose = predict_pose(system, params, image)
+  # The mask of the input view, pulled to the canonical frame.
+  grid = compose.forward_grid(depth, pose, system.camera)
+  mask = sampling.sample_bilinear(picture.mask[..., None], grid)[..., 0]
+  return Reconstruction(
+    depth=depth,
+    albedo=system.networks.albedo.apply(params["albedo"], image),
+    normal=geometry.normals_from_depth(depth, system.camera),
+    light=predict_light(system, params, image),
+    pose=pose,
+    mask=mask,
+  )
+
+
+def with_mirror(
+  x: Float[Array, "h w *c"], flip: bool
+) -> Float[Array, "f h w *c"]:
+  """Stacks a map and, if `flip`, its left-right mirror image."""
+  return jnp.stack([x, x[:, ::-1]] if flip else [x])
+
+
+# --- The prior: the depth network imitates an ellipsoid. ---------------------
+
+
+class PriorData(NamedTuple):
+  """The picture, and the depth that the network shall give it."""
+
+  image: Float[Array, "h w 3"]
+  depth: Float[Array, "h w"]
+
+
+def prepare_prior(system: System, picture: Picture) -> PriorData:
+  """Places the ellipsoid on the picture's mask."""
+  return PriorData(picture.image, system.prior_depth(picture.mask))
+
+
+def prior_loss(
+  system: System,
+  params: Params,
+  frozen: Params,
+  data: PriorData,
+  key: PRNGKeyArray,
+  flip: bool,
+) -> Loss:
+  """Mean squared error to the prior (GAN2Shape model.py, init_netD_ellipsoid)."""
+  del frozen, key, flip
+  depth = unclamped_depth(system, params, data.image)
+  loss = jnp.mean((depth - data.depth) ** 2)
+  return Loss(loss, {"prior": loss})
+
+
+# --- Step 1: albedo. ---------------------------------------------------------
+
+
+class AlbedoData(NamedTuple):
+  """All that does not depend on the albedo, the one thing step 1 learns."""
+
+  image: Float[Array, "h w 3"]
+  shading: Float[Array, "f h w"]
+  grid: Float[Array, "f h w 2"]
+  mask: Float[Array, "h w"]
+  features: tuple[Float[Array, "..."], ...]  # of the masked picture
+
+
+def prepare_albedo(
+  system: System, params: Params, frozen: Params, picture: Picture, flip: bool
+) -> AlbedoData:
+  """Renders what stays the same throughout step 1."""
+  image = picture.image
+  depth = with_mirror(predict_depth(system, params, image), flip)
+  normal = jax.vmap(lambda d: geometry.normals_from_depth(d, system.camera))(
+    depth
+  )
+  pose = predict_pose(system, params, image)
+  light = predict_light(system, params, image)
+  view = jax.vmap(lambda d: compose.view_grid(d, pose, system.camera))(depth)
+  mask = jnp.prod(view.mask, axis=0)
+  return AlbedoData(
+    image=image,
+    shading=jax.vmap(lambda n: shading.shade(n, light))(normal),
+    grid=view.grid,
+    mask=mask,
+    features=system.perceptual.features(frozen, image * mask[..., None]),
+  )
+
+
+def albedo_loss(
+  system: System,
+  params: Params,
+  frozen: Params,
+  data: AlbedoData,
+  key: PRNGKeyArray,
+  flip: bool,
+) -> Loss:
+  """Reconstruction of the picture; smoothness is constant here, so left out."""
+  del key
+  albedo = system.networks.albedo.apply(params["albedo"], data.image)
+  texture = jax.vmap(shading.apply_shading)(
+    with_mirror(albedo, flip), data.shading
+  )
+  rendered = jax.vmap(sampling.sample_bilinear)(texture, data.grid)
+  rendered = jnp.clip(rendered, -1.0, 1.0)
+
+  def compare(rendered):
+    pixel = losses.photometric(rendered, data.image, data.mask)
+    features = system.perceptual.features(
+      frozen, rendered * data.mask[..., None]
+    )
+    return pixel, system.perceptual.distance(features, data.features)
+
+  pixel, perceptual = jax.vmap(compare)(rendered)
+  return _total(
+    {
+      "pixel": pixel.sum(),
+      "perceptual": system.perceptual_weight * perceptual.sum(),
+    }
+  )
+
+
+# --- Step 2: projection onto the GAN's image manifold. -----------------------
+
+
+class ProjectData(NamedTuple):
+  """The shape that pseudo-samples show, and the latent they start from."""
+
+  canonical: Reconstruction
+  sample_mask: Float[Array, "h w"]
+  latent: Float[Array, "n l"]
+  gan_image: Float[Array, "h w 3"]
+  code: Float[Array, " l"]  # mapping of the zero latent, half way
+  code_latent: Float[Array, " l"]  # and to its end
+
+
+def prepare_project(
+  system: System, frozen: Params, picture: Picture, canonical: Reconstruction
+) -> ProjectData:
+  """Collects what stays the same throughout steps 2 and the collection."""
+  mask = canonical.mask
+  code = system.map_head(frozen)
+  return ProjectData(
+    canonical=canonical,
+    sample_mask=mask if system.use_object_mask else jnp.ones_like(mask),
+    latent=picture.latent,
+    gan_image=picture.gan_image,
+    code=code,
+    code_latent=system.map_tail(frozen, code),
+  )
+
+
+class Samples(NamedTuple):
+  """Pictures of the object under other views and lights, and their weights."""
+
+  image: Float[Array, "*n h w 3"]
+  mask: Float[Array, "*n h w"]
+
+
+def sample_pseudo(
+  system: System, key: PRNGKeyArray, data: ProjectData
+) -> Samples:
+  """Renders the shape under one random view and light (a pseudo-sample)."""
+  light_key, view_key = jax.random.split(key)
+  canonical = data.canonical
+  light = priors.relight(
+    canonical.light, priors.sample_light(light_key, system.light_prior)
+  )
+  pose = system.decode_view(priors.sample_view(view_key, system.view_prior))
+  texture = shading.apply_shading(
+    canonical.albedo, shading.shade(canonical.normal, light)
+  )
+  view = compose.view_grid(canonical.depth, pose, system.camera)
+  return Samples(
+    image=jnp.clip(sampling.sample_bilinear(texture, view.grid), -1.0, 1.0),
+    mask=sampling.sample_nearest(data.sample_mask[..., None], view.grid)[
+      ..., 0
+    ],
+  )
+
+
+def project(
+  system: System,
+  params: Params,
+  frozen: Params,
+  data: ProjectData,
+  images: Float[Array, "n h w 3"],
+) -> tuple[Float[Array, "n h w 3"], Float[Array, "n l"]]:
+  """Projects pictures onto the GAN's manifold near the picture's own latent.
+
+  The encoder's answer enters the mapping network part of the way, which keeps
+  the offset inside the latent distribution (section 3.3 of the paper).
+
+  Returns:
+    The projections, and the offsets of the latent.
+  """
+  encoder = system.networks.encoder.apply
+  code = jax.vmap(lambda image: encoder(params["encoder"], image))(images)
+  if system.relative_encoding:
+    code = code - encoder(params["encoder"], data.gan_image)
+  tail = jax.vmap(lambda code: system.map_tail(frozen, code))
+  offset = tail(code + data.code) - data.code_latent
+  latents = data.latent + offset[:, None]
+  images = jax.vmap(lambda latent: system.synthesize(frozen, latent))(latents)
+  return images, offset
+
+
+def project_loss(
+  system: System,
+  params: Params,
+  frozen: Params,
+  data: ProjectData,
+  key: PRNGKeyArray,
+  flip: bool,
+) -> Loss:
+  """Distance of fresh pseudo-samples from their projections (equation 3)."""
+  del flip
+  pseudo = _sample_batch(system, key, data)
+  projected, offset = project(system, params, frozen, data, pseudo.image)
+  features = jax.vmap(lambda image: system.features(frozen, image))
+  feature = losses.feature_distance(
+    features(projected), features(pseudo.image), pseudo.mask
+  )
+  return _total(
+    {
+      "pixel": losses.photometric(projected, pseudo.image, pseudo.mask),
+      "feature": feature,
+      "offset": system.offset_weight * jnp.mean(offset**2),
+    }
+  )
+
+
+def collect(
+  system: System,
+  params: Params,
+  frozen: Params,
+  data: ProjectData,
+  key: PRNGKeyArray,
+) -> Samples:
+  """One batch of fresh projected samples for step 3."""
+  pseudo = _sample_batch(system, key, data)
+  images, _ = project(system, params, frozen, data, pseudo.image)
+  return Samples(images, pseudo.mask)
+
+
+def _sample_batch(system, key, data):
+  keys = jax.random.split(key, system.batch_size)
+  return jax.vmap(lambda key: sample_pseudo(system, key, data))(keys)
+
+
+# --- Step 3: shape. ----------------------------------------------------------
+
+
+class ShapeData(NamedTuple):
+  """The picture and its projected samples: the pool, or a batch of it."""
+
+  image: Float[Array, "h w 3"]
+  samples: Samples
+
+
+def draw_batch(
+  data: ShapeData, key: PRNGKeyArray, iteration: Int[Array, ""], size: int
+) -> ShapeData:
+  """Takes the batch of an iteration out of the pool, in shuffled epochs."""
+  count = data.samples.image.shape[0]
+  batches = count // size
+  order = jax.random.permutation(
+    jax.random.fold_in(key, iteration // batches), count
+  )
+  index = jax.lax.dynamic_slice_in_dim(
+    order, iteration % batches * size, size
+  )
+  samples = jax.tree.map(lambda x: x[index], data.samples)
+  return data._replace(samples=samples)
+
+
+def shape_loss(
+  system: System,
+  params: Params,
+  frozen: Params,
+  data: ShapeData,
+  key: PRNGKeyArray,
+  flip: bool,
+) -> Loss:
+  """One shape and albedo explain the picture and a batch of samples (eq. 4)."""
+  del key
+  batch = data.samples
+  depth = with_mirror(predict_depth(system, params, data.image), flip)
+  albedo = system.networks.albedo.apply(params["albedo"], data.image)
+  albedo = with_mirror(albedo, flip)
+  normal = jax.vmap(lambda d: geometry.normals_from_depth(d, system.camera))(
+    depth
+  )
+
+  def explain(image):
+    """Renders all shapes in the view and light of one picture."""
+    pose = predict_pose(system, params, image)
+    light = predict_light(system, params, image)
+    texture = shading.apply_shading(albedo, shading.shade(normal, light))
+    render = jax.vmap(
+      lambda d, t: compose.render_view(d, t, pose, system.camera)
+    )
+    rendering = render(depth, texture)
+    return rendering.image, jnp.prod(rendering.mask, axis=0), light
+
+  # The picture itself goes first in one batch with its samples.
+  images = jnp.concatenate([data.image[None], batch.image])
+  rendered, mask, light = jax.vmap(explain)(images)
+  mask = mask.at[1:].multiply(batch.mask)
+
+  features = lambda image: system.perceptual.features(frozen, image)  # noqa: E731
+  distance = jax.vmap(system.perceptual.distance, in_axes=(0, None))
+
+  def perceptual_distance(rendered, image, mask):
+    mask = mask[..., None]
+    return distance(jax.vmap(features)(rendered * mask), features(image * mask))
+
+  perceptual = jax.vmap(perceptual_distance)(rendered, images, mask).sum(1)
+  pixel = jax.vmap(losses.photometric, in_axes=(1, None, None))
+  direction = light.direction[0]
+  smooth = jax.vmap(losses.smoothness)(depth) + jax.vmap(
+    lambda n: losses.smoothness(shading.lambertian(n, direction))
+  )(normal)
+  return _total(
+    {
+      "pixel": pixel(rendered[:1], images[:1], mask[:1]).sum(),
+      "perceptual": system.perceptual_weight * perceptual[0],
+      "smooth": system.smooth_weight * smooth.mean(),
+      "sample_pixel": pixel(rendered[1:], images[1:], mask[1:]).sum(),
+      "sample_perceptual": system.perceptual_weight * perceptual[1:].mean(),
+    }
+  )
+
+
+def _total(terms: Terms) -> Loss:
+  return Loss(sum(terms.values()), terms)
