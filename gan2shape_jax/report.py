@@ -1,0 +1,188 @@
+"""What a run tells the user: TensorBoard, tables of metrics, progress.
+
+The loop hands over plain numbers and numpy images in [-1, 1]; nothing here is
+called from inside a step. Tables are replaced in one move, so a run that is
+stopped leaves the old or the new one, never half of one.
+"""
+
+import csv
+import io
+import json
+import math
+import os
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TextIO
+
+import numpy as np
+from tensorboardX import SummaryWriter
+from tqdm import tqdm
+
+Row = Mapping[str, float]
+
+# Without ground truth only the last one is there.
+METRICS = (
+  "side",
+  "mad",
+  "flat_side",
+  "flat_mad",
+  "prior_side",
+  "prior_mad",
+  "seconds",
+)
+
+
+class Report:
+  """Writes scalars and images to TensorBoard files in `workdir`/logs.
+
+  A context manager; what has been written is on disk when it is left. With
+  `active` false (on every host but the first) it writes nothing.
+  """
+
+  def __init__(self, workdir: str | Path, *, active: bool = True):
+    self._writer = SummaryWriter(
+      str(Path(workdir) / "logs"), write_to_disk=active
+    )
+
+  def __enter__(self) -> "Report":
+    return self
+
+  def __exit__(self, *exception) -> None:
+    self._writer.close()
+
+  def scalars(self, step: int, values: Mapping[str, float]) -> None:
+    """Writes numbers; a name may hold a group as in 'step1/photometric'."""
+    for name, value in values.items():
+      self._writer.add_scalar(name, float(value), step)
+
+  def images(self, step: int, images: Mapping[str, np.ndarray]) -> None:
+    """Writes images [h, w, 3] in [-1, 1]; values outside are clipped."""
+    for name, image in images.items():
+      unit = np.clip(np.asarray(image, np.float32) / 2 + 0.5, 0, 1)
+      self._writer.add_image(name, unit, step, dataformats="HWC")
+
+
+def write_metrics(workdir: str | Path, rows: Mapping[str, Row]) -> None:
+  """Writes metrics.json and metrics.csv.
+
+  The JSON object has `pictures`, the rows by picture name, and `mean`, the
+  means over the pictures that have the metric; the table has the same, with
+  the means in the last line. A number that is not finite is null (an empty
+  cell), and so is a mean over one: a failed picture is not left out silently.
+
+  Args:
+    workdir: existing folder.
+    rows: metrics of each picture by its name; see METRICS for the customary
+      ones, which come first in this order. SIDE is a plain ratio (not times
+      100), MAD in degrees.
+  """
+  present = {metric for row in rows.values() for metric in row}
+  metrics = [m for m in METRICS if m in present]
+  metrics += sorted(present - set(METRICS))
+  pictures = {
+    name: {m: _finite(row[m]) for m in metrics if m in row}
+    for name, row in rows.items()
+  }
+  mean = {
+    m: _finite(np.mean([row[m] for row in rows.values() if m in row]))
+    for m in metrics
+  }
+  content = {"pictures": pictures, "mean": mean}
+  _replace(Path(workdir) / "metrics.json", json.dumps(content, indent=2) + "\n")
+  table = io.StringIO()
+  writer = csv.DictWriter(table, ["picture", *metrics], lineterminator="\n")
+  writer.writeheader()
+  for name, row in [*pictures.items(), ("mean", mean)]:
+    writer.writerow({"picture": name, **row})
+  _replace(Path(workdir) / "metrics.csv", table.getvalue())
+
+
+class Progress:
+  """Shows how far a loop is, its loss and the time left.
+
+  On a terminal it is a bar; elsewhere (a log file, a batch job) a line now
+  and then, and a last one at the end. A context manager.
+  """
+
+  def __init__(
+    self,
+    total: int,
+    *,
+    label: str = "",
+    start: int = 0,
+    seconds_between_lines: float = 5.0,
+    stream: TextIO | None = None,
+  ):
+    """Begins at iteration `start` of `total`; the stream is stdout if None."""
+    self._stream = stream or sys.stdout
+    self._interval = seconds_between_lines
+    self._start, self._step, self._total = start, start, total
+    self._shown = None
+    self._label, self._loss = label, None
+    self._began = self._last_line = time.monotonic()
+    self._bar = None
+    if self._stream.isatty():
+      self._bar = tqdm(
+        desc=label,
+        total=total,
+        initial=start,
+        file=self._stream,
+        dynamic_ncols=True,
+      )
+
+  def __enter__(self) -> "Progress":
+    return self
+
+  def __exit__(self, *exception) -> None:
+    if self._bar is not None:
+      self._bar.close()
+    elif self._shown != self._step:
+      self._print_line()
+
+  def update(
+    self, step: int, *, loss: float | None = None, label: str | None = None
+  ) -> None:
+    """Reports that `step` iterations are done, with the latest loss.
+
+    Args:
+      step: iterations done, counted from 0.
+      loss: kept until the next one.
+      label: what is being done from now on, such as 'stage 1, step 2'.
+    """
+    self._step = step
+    self._loss = self._loss if loss is None else loss
+    self._label = self._label if label is None else label
+    if self._bar is not None:
+      self._bar.set_description_str(self._label, refresh=False)
+      if self._loss is not None:
+        self._bar.set_postfix_str(f"loss {self._loss:.4f}", refresh=False)
+      self._bar.update(step - self._bar.n)
+    elif time.monotonic() - self._last_line >= self._interval:
+      self._print_line()
+
+  def _print_line(self) -> None:
+    self._last_line, self._shown = time.monotonic(), self._step
+    line = tqdm.format_meter(
+      self._step,
+      self._total,
+      self._last_line - self._began,
+      initial=self._start,
+      bar_format="{n_fmt}/{total_fmt} [{elapsed}<{remaining}, {rate_fmt}]",
+    )
+    loss = "" if self._loss is None else f" loss {self._loss:.4f}"
+    label = f"{self._label}: " if self._label else ""
+    print(f"{label}{line}{loss}", file=self._stream, flush=True)
+
+
+def _finite(value: float) -> float | None:
+  value = float(value)
+  return value if math.isfinite(value) else None
+
+
+def _replace(path: Path, text: str) -> None:
+  """Writes a file in one move, so that no reader ever sees half of it."""
+  part = path.with_name(path.name + ".part")
+  part.write_text(text, encoding="utf-8")
+  os.replace(part, path)

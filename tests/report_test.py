@@ -1,0 +1,116 @@
+import csv
+import fcntl
+import io
+import json
+import os
+import pty
+import struct
+import termios
+
+import numpy as np
+import pytest
+
+from gan2shape_jax import report
+from gan2shape_jax.report import Progress, Report, write_metrics
+
+
+def read_table(path):
+  with path.open() as file:
+    return {row.pop("picture"): row for row in csv.DictReader(file)}
+
+
+def test_metrics_of_pictures_and_their_means(tmp_path):
+  rows = {
+    "a": {"seconds": 3.0, "mad": 20.0, "side": np.float32(0.5)},
+    "b": {"seconds": 5.0},
+    "c": {"mad": 24.0, "side": 0.25, "seconds": 1.0, "errors": 2},
+  }
+  write_metrics(tmp_path, rows)
+  content = json.loads((tmp_path / "metrics.json").read_text())
+  assert content["pictures"] == rows
+  mean = {"side": 0.375, "mad": 22.0, "seconds": 3.0, "errors": 2.0}
+  assert content["mean"] == mean
+  table = read_table(tmp_path / "metrics.csv")
+  assert list(table) == ["a", "b", "c", "mean"]
+  assert list(table["a"]) == ["side", "mad", "seconds", "errors"]
+  assert table["b"]["side"] == "" and float(table["mean"]["mad"]) == 22
+  names = {p.name for p in tmp_path.iterdir()}
+  assert names == {"metrics.json", "metrics.csv"}
+
+
+def test_failed_pictures_are_not_left_out_of_the_mean(tmp_path):
+  write_metrics(tmp_path, {"a": {"side": np.nan}, "b": {"side": 1.0}})
+  text = (tmp_path / "metrics.json").read_text()
+  content = json.loads(text, parse_constant=pytest.fail)
+  assert content["pictures"]["a"]["side"] is None
+  assert content["mean"]["side"] is None
+
+
+def test_failed_write_keeps_the_old_table(tmp_path, monkeypatch):
+  write_metrics(tmp_path, {"a": {"side": 1.0}})
+
+  def fail(*_):
+    raise OSError("disk full")
+
+  monkeypatch.setattr(report.os, "replace", fail)
+  with pytest.raises(OSError, match="disk full"):
+    write_metrics(tmp_path, {"b": {"side": 2.0}})
+  content = json.loads((tmp_path / "metrics.json").read_text())
+  assert list(content["pictures"]) == ["a"]
+
+
+def test_no_pictures(tmp_path):
+  write_metrics(tmp_path, {})
+  content = json.loads((tmp_path / "metrics.json").read_text())
+  assert content == {"pictures": {}, "mean": {}}
+
+
+def test_report_writes_events_only_where_active(tmp_path):
+  for active in (True, False):
+    with Report(tmp_path / str(active), active=active) as out:
+      out.scalars(3, {"step1/total": np.float32(0.5)})
+      out.images(3, {"input": np.full((4, 4, 3), 7.0)})
+  (events,) = (tmp_path / "True/logs").iterdir()
+  content = events.read_bytes()
+  assert b"step1/total" in content and b"PNG" in content
+  assert not any((tmp_path / "False").rglob("*tfevents*"))
+
+
+def test_progress_in_a_log_file_is_a_line_now_and_then(monkeypatch):
+  clock = iter(np.arange(0, 100, 1.0))
+  monkeypatch.setattr(report.time, "monotonic", lambda: next(clock))
+  stream = io.StringIO()
+  with Progress(
+    12, label="step 1", start=2, seconds_between_lines=4, stream=stream
+  ) as progress:
+    for step in range(3, 13):
+      progress.update(step, loss=1 / step)
+  lines = stream.getvalue().splitlines()
+  assert "\r" not in stream.getvalue()
+  assert 2 <= len(lines) <= 4
+  assert lines[0].startswith("step 1: 6/12 [")
+  assert lines[0].endswith("loss 0.1667")
+  assert lines[-1].startswith("step 1: 12/12 [")
+
+
+def test_time_left_does_not_count_iterations_before_a_resume(monkeypatch):
+  clock = iter([0.0, 10.0, 10.0, 10.0])
+  monkeypatch.setattr(report.time, "monotonic", lambda: next(clock))
+  stream = io.StringIO()
+  progress = Progress(100, start=80, stream=stream)
+  progress.update(90)
+  assert stream.getvalue() == "90/100 [00:10<00:10,  1.00it/s]\n"
+
+
+def test_progress_on_a_terminal_is_a_bar():
+  leader, follower = pty.openpty()
+  window = struct.pack("HHHH", 24, 80, 0, 0)
+  fcntl.ioctl(follower, termios.TIOCSWINSZ, window)
+  with os.fdopen(follower, "w") as stream:
+    with Progress(4, label="step 1", stream=stream) as progress:
+      progress.update(2, loss=0.25)
+      progress.update(4, loss=0.125, label="step 2")
+    shown = os.read(leader, 65536).decode()
+  os.close(leader)
+  assert "\r" in shown and "step 2" in shown
+  assert "4/4" in shown and "loss 0.1250" in shown
