@@ -104,6 +104,9 @@ class Progress:
 
   On a terminal it is a bar; elsewhere (a log file, a batch job) a line now
   and then, and a last one at the end. A context manager.
+
+  Attributes:
+    step: iterations done, as of the last update.
   """
 
   def __init__(
@@ -118,7 +121,8 @@ class Progress:
     """Begins at iteration `start` of `total`; the stream is stdout if None."""
     self._stream = stream or sys.stdout
     self._interval = seconds_between_lines
-    self._start, self._step, self._total = start, start, total
+    self._start, self._total = start, total
+    self.step = start
     self._shown = None
     self._label, self._loss = label, None
     self._began = self._last_line = time.monotonic()
@@ -138,7 +142,7 @@ class Progress:
   def __exit__(self, *exception) -> None:
     if self._bar is not None:
       self._bar.close()
-    elif self._shown != self._step:
+    elif self._shown != self.step:
       self._print_line()
 
   def update(
@@ -151,7 +155,7 @@ class Progress:
       loss: kept until the next one.
       label: what is being done from now on, such as 'stage 1, step 2'.
     """
-    self._step = step
+    self.step = step
     self._loss = self._loss if loss is None else loss
     self._label = self._label if label is None else label
     if self._bar is not None:
@@ -163,9 +167,9 @@ class Progress:
       self._print_line()
 
   def _print_line(self) -> None:
-    self._last_line, self._shown = time.monotonic(), self._step
+    self._last_line, self._shown = time.monotonic(), self.step
     line = tqdm.format_meter(
-      self._step,
+      self.step,
       self._total,
       self._last_line - self._began,
       initial=self._start,

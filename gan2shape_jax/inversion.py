@@ -1,0 +1,243 @@
+"""Finds the latent with which a GAN draws a given picture.
+
+Starting from the mean latent, Adam moves one latent for all layers (W) and
+then, if asked, one for each layer (W+) until the GAN's picture agrees with the
+target in its pixels and in the discriminator's features. Latents are searched
+as deviations from the mean in units of the latents' spread, so that one
+learning rate and one regulariser suit every GAN.
+
+Pictures are [h, w, 3] in [-1, 1], latents rows of the W space. After
+rosinality/stylegan2-pytorch projector.py; with the discriminator in the place
+of VGG, and without optimising noise maps.
+"""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from gan2shape_jax import losses
+from gan2shape_jax.chunks import make_chunk
+
+Params = Any
+Features = tuple[Float[Array, "_ _ _"], ...]
+Synthesize = Callable[[Params, Float[Array, "n l"]], Float[Array, "h w 3"]]
+ReadFeatures = Callable[[Params, Float[Array, "h w 3"]], Features]
+
+# The loss of many pictures: offset, target and its features are theirs.
+_PICTURES = (0, None, 0, 0, None)
+
+
+class LatentStatistics(NamedTuple):
+  """Mean and standard deviation of the latents in W, per channel."""
+
+  mean: Float[Array, " l"]
+  deviation: Float[Array, " l"]
+
+
+class Inversion(NamedTuple):
+  """Latents that were found, and how well they do.
+
+  Attributes:
+    latent: W+ latent of each picture.
+    image: what the GAN makes of it, clipped to [-1, 1].
+    losses: the weighted terms of that latent, per picture: 'pixel', 'feature',
+      'regular' and their sum 'total'.
+  """
+
+  latent: Float[Array, "p n l"]
+  image: Float[Array, "p h w 3"]
+  losses: dict[str, Float[Array, " p"]]
+
+
+def latent_statistics(
+  key: PRNGKeyArray,
+  frozen: Params,
+  *,
+  map_latent: Callable[[Params, Float[Array, "s l"]], Float[Array, "s l"]],
+  latent_size: int,
+  samples: int = 4096,
+) -> LatentStatistics:
+  """Samples the mapping network, `map_latent(frozen, z) -> w`."""
+  z = jax.random.normal(key, (samples, latent_size))
+  w = jax.jit(map_latent)(frozen, z)
+  return LatentStatistics(jnp.mean(w, 0), jnp.std(w, 0))
+
+
+def learning_rate_ramp(
+  peak: float, steps: int, *, up: float = 0.05, down: float = 0.25
+) -> optax.Schedule:
+  """Linear rise over the first part of the steps, cosine fall over the last.
+
+  As the projector of StyleGAN2 (rosinality projector.py, get_lr), whose
+  fractions are the defaults.
+  """
+
+  def schedule(step):
+    done = step / steps
+    fall = 0.5 - 0.5 * jnp.cos(jnp.pi * jnp.minimum(1.0, (1 - done) / down))
+    # Half a step ahead, so that not even the first step is lost.
+    rise = jnp.minimum(1.0, (done + 0.5 / steps) / up)
+    return peak * rise * fall
+
+  return schedule
+
+
+def inversion_loss(
+  offset: Float[Array, "rows l"],
+  frozen: Params,
+  target: Float[Array, "h w 3"],
+  target_features: Features,
+  statistics: LatentStatistics,
+  *,
+  synthesize: Synthesize,
+  features: ReadFeatures,
+  n_latent: int,
+  pixel_weight: float,
+  regular_weight: float,
+) -> tuple[Float[Array, ""], dict[str, Float[Array, ""]]]:
+  """Distance of a latent's picture from the target; see `make_inverter`.
+
+  Args:
+    offset: the latent minus the mean one, in standard deviations; one row or
+      one for each layer.
+    frozen: weights of generator and discriminator.
+    target: picture to be reproduced.
+    target_features: its features, computed once.
+    statistics: of the latents.
+    synthesize: `(frozen, latent) -> image`.
+    features: `(frozen, image) -> maps`.
+    n_latent: rows of a W+ latent.
+    pixel_weight: weight of the mean absolute difference of the pixels.
+    regular_weight: weight of the mean squared offset.
+
+  Returns:
+    The total, and the weighted terms with their 'total'.
+  """
+  image = synthesize(frozen, _to_latent(offset, statistics, n_latent))
+  everywhere = jnp.ones(image.shape[:2])
+  terms = {
+    "pixel": pixel_weight * losses.photometric(image, target, everywhere),
+    "feature": losses.feature_distance(
+      features(frozen, image), target_features, everywhere
+    ),
+    "regular": regular_weight * jnp.mean(jnp.square(offset)),
+  }
+  total = sum(terms.values())
+  return total, {**terms, "total": total}
+
+
+def make_inverter(
+  *,
+  synthesize: Synthesize,
+  features: ReadFeatures,
+  n_latent: int,
+  steps: int = 400,
+  steps_w_plus: int = 0,
+  learning_rate: float = 0.05,
+  pixel_weight: float = 2.0,
+  regular_weight: float = 1e-3,
+  chunk: int = 50,
+) -> Callable[..., Inversion]:
+  """Makes a function that inverts batches of pictures; compiled once.
+
+  Args:
+    synthesize: `(frozen, latent) -> image` of one W+ latent; it may crop and
+      resize as the pictures were.
+    features: `(frozen, image) -> maps` to compare images by.
+    n_latent: rows of a W+ latent.
+    steps: iterations with one latent for all layers; 0 leaves them out.
+    steps_w_plus: iterations that follow with one latent for each layer.
+    learning_rate: peak of Adam's, in standard deviations of the latents.
+    pixel_weight: weight of the mean absolute difference of the pixels; the
+      features' weigh 1.
+    regular_weight: weight of the mean squared deviation from the mean latent.
+    chunk: iterations between two looks at the losses.
+
+  Returns:
+    `invert(frozen, images, statistics, *, progress=None)`: `frozen` holds the
+    weights, an argument because a closure would compile them in; `images`
+    [p, h, w, 3] are independent of each other; `progress(step, losses)` hears
+    of the iterations done and the losses [p] by name.
+  """
+  loss = partial(
+    inversion_loss,
+    synthesize=synthesize,
+    features=features,
+    n_latent=n_latent,
+    pixel_weight=pixel_weight,
+    regular_weight=regular_weight,
+  )
+  phases = (
+    _make_phase(loss, rows=1, steps=steps, peak=learning_rate),
+    _make_phase(loss, rows=n_latent, steps=steps_w_plus, peak=learning_rate),
+  )
+  read = jax.jit(jax.vmap(features, (None, 0)))
+
+  @jax.jit
+  def finish(offset, frozen, *targets):
+    statistics = targets[-1]
+    _, terms = jax.vmap(loss, _PICTURES)(offset, frozen, *targets)
+    latent = jax.vmap(_to_latent, (0, None, None))(offset, statistics, n_latent)
+    image = jax.vmap(synthesize, (None, 0))(frozen, latent)
+    return latent, jnp.clip(image, -1, 1), terms
+
+  def invert(
+    frozen: Params,
+    images: Float[Array, "p h w 3"],
+    statistics: LatentStatistics,
+    *,
+    progress: Callable[[int, dict[str, np.ndarray]], None] | None = None,
+  ) -> Inversion:
+    images = jnp.asarray(images)
+    fixed = (frozen, images, read(frozen, images), statistics)
+    offset = jnp.zeros((len(images), 1, statistics.mean.shape[-1]))
+    done = 0
+    for phase in phases:
+      if not phase.steps:
+        continue
+      offset = jnp.repeat(offset, phase.rows // offset.shape[1], axis=1)
+      state = (offset, phase.optimizer.init(offset))
+      for first in range(0, phase.steps, chunk):
+        length = min(chunk, phase.steps - first)
+        state, metrics = phase.run(state, *fixed, length=length)
+        done += length
+        if progress is not None:
+          progress(done, {name: rows[-1] for name, rows in metrics.items()})
+      offset, _ = state
+    return Inversion(*finish(offset, *fixed))
+
+  return invert
+
+
+class _Phase(NamedTuple):
+  """Iterations with one shape of the latent."""
+
+  rows: int
+  steps: int
+  optimizer: optax.GradientTransformation
+  run: Callable[..., Any]
+
+
+def _make_phase(loss, *, rows: int, steps: int, peak: float) -> _Phase:
+  optimizer = optax.adam(learning_rate_ramp(peak, steps))
+  gradient = jax.vmap(jax.grad(loss, has_aux=True), _PICTURES)
+
+  def step(state, *args):
+    offset, moments = state
+    slope, terms = gradient(offset, *args)
+    updates, moments = optimizer.update(slope, moments)
+    return (optax.apply_updates(offset, updates), moments), terms
+
+  return _Phase(rows, steps, optimizer, make_chunk(step))
+
+
+def _to_latent(offset, statistics, n_latent):
+  """Deviations of one or n_latent rows to a W+ latent [n_latent, l]."""
+  latent = statistics.mean + statistics.deviation * offset
+  return jnp.broadcast_to(latent, (n_latent, latent.shape[-1]))

@@ -1,0 +1,213 @@
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from gan2shape_jax.inversion import (
+  LatentStatistics,
+  latent_statistics,
+  learning_rate_ramp,
+  make_inverter,
+)
+from gan2shape_jax.models import discriminator, stylegan2
+from gan2shape_jax.models.architecture import Architecture
+
+LAYERS, CHANNELS, SIZE = 3, 4, 8
+STATISTICS = LatentStatistics(
+  mean=jnp.array([0.5, -0.2, 0.0, 0.1]),
+  deviation=jnp.array([0.5, 2.0, 1.0, 0.1]),
+)
+
+
+def toy_weights(seed=0):
+  """Every channel of every layer has a pattern of its own."""
+  shape = (LAYERS, CHANNELS, SIZE, SIZE, 3)
+  return {"patterns": 0.2 * jax.random.normal(jax.random.key(seed), shape)}
+
+
+def toy_synthesize(frozen, latent):
+  return jnp.einsum("nl,nlhwc->hwc", latent, frozen["patterns"])
+
+
+def toy_features(frozen, image):
+  del frozen
+  return (image[::2, ::2], image[::4, ::4] ** 2)
+
+
+def toy_inverter(**options):
+  options = {"steps": 200, "learning_rate": 0.1, "regular_weight": 0} | options
+  return make_inverter(
+    synthesize=options.pop("synthesize", toy_synthesize),
+    features=options.pop("features", toy_features),
+    n_latent=LAYERS,
+    **options,
+  )
+
+
+def latents_of(offsets):
+  return STATISTICS.mean + STATISTICS.deviation * jnp.asarray(offsets)
+
+
+def test_latent_of_a_drawn_picture_is_found():
+  offsets = np.random.default_rng(0).normal(size=(2, 1, CHANNELS))
+  latents = jnp.repeat(latents_of(offsets), LAYERS, axis=1)
+  images = jax.vmap(toy_synthesize, (None, 0))(toy_weights(), latents)
+  found = toy_inverter(steps=400)(toy_weights(), images, STATISTICS)
+  assert found.latent.shape == (2, LAYERS, CHANNELS)
+  np.testing.assert_allclose(found.latent, latents, atol=0.02)
+  np.testing.assert_allclose(
+    found.image, jnp.clip(images, -1, 1), rtol=0, atol=0.02
+  )
+
+
+def test_one_latent_for_each_layer_draws_more():
+  offsets = np.random.default_rng(1).normal(size=(1, LAYERS, CHANNELS))
+  latents = latents_of(offsets)
+  images = jax.vmap(toy_synthesize, (None, 0))(toy_weights(), latents)
+  one = toy_inverter(steps=400)(toy_weights(), images, STATISTICS)
+  assert np.ptp(one.latent, axis=1).max() == 0
+  each = toy_inverter(steps=100, steps_w_plus=400)(
+    toy_weights(), images, STATISTICS
+  )
+  np.testing.assert_allclose(each.latent, latents, atol=0.02)
+  assert each.losses["total"][0] < 0.05 * one.losses["total"][0]
+
+
+def test_regulariser_holds_latents_at_the_mean():
+  images = jnp.ones((1, SIZE, SIZE, 3))
+  free, held = (
+    toy_inverter(regular_weight=weight)(toy_weights(), images, STATISTICS)
+    for weight in (0, 1e3)
+  )
+  mean = jnp.tile(STATISTICS.mean, (1, LAYERS, 1))
+  distance = (free.latent - mean) / STATISTICS.deviation
+  held_distance = (held.latent - mean) / STATISTICS.deviation
+  assert np.abs(held_distance).max() < 0.01 < np.abs(distance).max()
+
+
+def test_pictures_do_not_influence_each_other():
+  images = jax.random.uniform(
+    jax.random.key(2), (2, SIZE, SIZE, 3), minval=-1, maxval=1
+  )
+  invert = toy_inverter(steps=30)
+  both = invert(toy_weights(), images, STATISTICS)
+  for i in range(2):
+    one = invert(toy_weights(), images[i : i + 1], STATISTICS)
+    np.testing.assert_allclose(both.latent[i], one.latent[0], atol=1e-4)
+
+
+def test_progress_hears_of_chunks_and_losses():
+  heard = []
+  invert = toy_inverter(steps=12, steps_w_plus=10, chunk=8)
+  images = jnp.zeros((2, SIZE, SIZE, 3))
+  found = invert(
+    toy_weights(), images, STATISTICS, progress=lambda *x: heard.append(x)
+  )
+  assert [done for done, _ in heard] == [8, 12, 20, 22]
+  for losses in (*(losses for _, losses in heard), found.losses):
+    parts = [losses[k] for k in ("pixel", "feature", "regular")]
+    np.testing.assert_allclose(losses["total"], sum(parts), rtol=1e-5)
+    assert losses["total"].shape == (2,)
+  assert (heard[-1][1]["total"] < heard[0][1]["total"]).all()
+
+
+def test_losses_are_those_of_the_latents_returned():
+  images = jnp.full((1, SIZE, SIZE, 3), 0.3)
+  invert = toy_inverter(steps=5, pixel_weight=3.0)
+  found = invert(toy_weights(), images, STATISTICS)
+  image = toy_synthesize(toy_weights(), found.latent[0])
+  expected = 3 * np.abs(image - images[0]).mean()
+  np.testing.assert_allclose(found.losses["pixel"], [expected], rtol=1e-5)
+
+
+def test_features_of_the_targets_are_read_once():
+  calls = []
+
+  def counted(frozen, image):
+    jax.debug.callback(lambda: calls.append(0))
+    return toy_features(frozen, image)
+
+  invert = toy_inverter(features=counted, steps=6)
+  found = invert(toy_weights(), jnp.zeros((1, SIZE, SIZE, 3)), STATISTICS)
+  jax.block_until_ready(found.latent)
+  jax.effects_barrier()
+  # Once for the target, once per iteration, once for the final losses.
+  assert len(calls) == 1 + 6 + 1
+
+
+def test_weights_are_arguments_of_the_compiled_step():
+  traces = []
+
+  def traced(frozen, latent):
+    traces.append(0)
+    return toy_synthesize(frozen, latent)
+
+  invert = toy_inverter(synthesize=traced, steps=200)
+  latent = latents_of(np.full((1, 1, CHANNELS), 0.5)).repeat(LAYERS, 1)
+  counts = []
+  for seed in (0, 1):
+    weights = toy_weights(seed)
+    images = jax.vmap(toy_synthesize, (None, 0))(weights, latent)
+    found = invert(weights, images, STATISTICS)
+    counts.append(len(traces))
+    np.testing.assert_allclose(found.latent, latent, atol=0.05)
+  assert counts[0] == counts[1]
+
+
+def test_learning_rate_rises_and_falls():
+  rate = learning_rate_ramp(0.1, 100)
+  rates = np.array([rate(step) for step in range(101)])
+  assert rates[0] > 0
+  np.testing.assert_allclose(rates[10:75], 0.1, rtol=1e-5)
+  np.testing.assert_allclose(rates[100], 0, atol=1e-8)
+  assert (np.diff(rates[:6]) > 0).all() and (np.diff(rates[76:]) < 0).all()
+
+
+def test_latent_statistics():
+  frozen = {"scale": jnp.array([1.0, 3.0]), "shift": jnp.array([0.0, 7.0])}
+  statistics = latent_statistics(
+    jax.random.key(0),
+    frozen,
+    map_latent=lambda frozen, z: z * frozen["scale"] + frozen["shift"],
+    latent_size=2,
+  )
+  np.testing.assert_allclose(statistics.mean, frozen["shift"], atol=0.15)
+  np.testing.assert_allclose(statistics.deviation, frozen["scale"], rtol=0.05)
+
+
+def test_inversion_with_a_stylegan2():
+  arch = Architecture((8, 8), latent_size=8, mapping_layers=2)
+
+  @jax.jit
+  def init(key):
+    keys = jax.random.split(key)
+    return {
+      "generator": stylegan2.init_generator(keys[0], arch),
+      "discriminator": discriminator.init_discriminator(keys[1], arch),
+    }
+
+  def map_latent(frozen, z):
+    return stylegan2.map_latent(frozen["generator"], z, arch=arch)
+
+  frozen = init(jax.random.key(0))
+  synthesize = functools.partial(stylegan2.synthesize, arch=arch)
+  features = functools.partial(
+    discriminator.discriminator_features, arch=arch, count=1
+  )
+  invert = make_inverter(
+    synthesize=lambda frozen, w: synthesize(frozen["generator"], w),
+    features=lambda frozen, image: features(frozen["discriminator"], image),
+    n_latent=arch.n_latent,
+    steps=150,
+  )
+  w = jax.jit(map_latent)(frozen, jax.random.normal(jax.random.key(1), (2, 8)))
+  draw = jax.jit(jax.vmap(synthesize, (None, 0)))
+  images = draw(frozen["generator"], w)
+  statistics = latent_statistics(
+    jax.random.key(2), frozen, map_latent=map_latent, latent_size=8
+  )
+  found = invert(frozen, images, statistics)
+  mean = draw(frozen["generator"], statistics.mean[None])
+  error = jnp.abs(draw(frozen["generator"], found.latent) - images).mean()
+  assert error < 0.2 * jnp.abs(mean - images).mean()
