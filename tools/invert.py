@@ -1,0 +1,249 @@
+"""Finds the latents with which a GAN draws given pictures.
+
+  python tools/invert.py --gan assets/demo/gan --images DIR --output DIR
+
+--images is a picture, a folder or a list file. The output folder receives
+
+  latents/NAME.npy   the latent, one row for each layer of the generator
+  NAME.png           what the GAN makes of it
+  sheet.png          pictures and what the GAN makes of them, side by side
+  errors.csv         per picture: mean absolute difference on the scale
+                     [-1, 1], and PSNR in dB, of the 8-bit pictures
+
+The same command takes up where it was stopped. Exit codes: 0 done; 2 a mistake
+in the input, with one line that says what to mend.
+"""
+
+import argparse
+import csv
+import functools
+import math
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import jax
+import numpy as np
+from PIL import Image
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from gan2shape_jax import inversion, sheets
+from gan2shape_jax.data import SourcePicture, list_pictures, load_pictures
+from gan2shape_jax.errors import UserError
+from gan2shape_jax.models import discriminator, stylegan2
+from gan2shape_jax.models.architecture import Architecture
+from gan2shape_jax.report import Progress
+from gan2shape_jax.weights import load_weights
+
+_MAX_IN_SHEET = 48  # pictures
+_SHEET_COLUMNS = 8  # two for each picture
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+  """Runs the program and returns its exit code."""
+  options = parse_arguments(arguments)
+  try:
+    run(options)
+  except UserError as error:
+    print(f"invert: {error}", file=sys.stderr)
+    return 2
+  return 0
+
+
+def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
+  """Reads the command line (of the process if None)."""
+  parser = argparse.ArgumentParser(
+    description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+  )
+  add = parser.add_argument
+  add("--gan", type=Path, required=True, help="folder of converted weights")
+  add("--images", type=Path, required=True, help="picture, folder or list")
+  add("--output", type=Path, required=True, help="folder for the results")
+  add("--w_plus", action="store_true", help="then one latent for each layer")
+  add("--steps", type=int, default=400, help="iterations, W+ as many again")
+  add("--batch", type=int, default=8, help="pictures at a time, at most")
+  add("--crop", type=int, default=0, help="px, centre square to take; 0: all")
+  return parser.parse_args(arguments)
+
+
+def run(options: argparse.Namespace) -> None:
+  """Inverts the pictures that have no latent yet, then sums up all of them.
+
+  Raises:
+    UserError: the GAN, the pictures or the output folder are not usable.
+  """
+  if options.steps < 1 or options.batch < 1:
+    raise UserError("--steps and --batch must be at least 1")
+  frozen, arch = load_gan(options.gan)
+  pictures = load_pictures(
+    list_pictures(options.images),
+    image_size=arch.image_size,
+    n_latent=arch.n_latent,
+    latent_size=arch.latent_size,
+    crop=options.crop,
+  )
+  for picture in pictures:
+    if picture.path.resolve() == result_paths(options, picture)[0].resolve():
+      raise UserError(
+        f"{options.output}: the results would overwrite the pictures; choose"
+        " another --output"
+      )
+  try:
+    (options.output / "latents").mkdir(parents=True, exist_ok=True)
+  except OSError as error:
+    raise UserError(
+      f"{options.output}: cannot be written ({error.strerror}); choose another"
+      " --output"
+    ) from error
+  left = [
+    picture
+    for picture in pictures
+    if not all(path.is_file() for path in result_paths(options, picture))
+  ]
+  print(f"{len(pictures)} picture(s), {len(left)} to be inverted", flush=True)
+  if left:
+    invert_all(frozen, arch, left, options)
+  sum_up(pictures, options)
+
+
+def load_gan(folder: Path) -> tuple[dict, Architecture]:
+  """Loads the trees 'generator' and 'discriminator' and their architecture.
+
+  Raises:
+    UserError: missing, corrupt, or without a discriminator.
+  """
+  tree, metadata = load_weights(folder)
+  try:
+    frozen = {name: tree[name] for name in ("generator", "discriminator")}
+    return frozen, Architecture.from_dict(metadata["architecture"])
+  except (KeyError, TypeError) as error:
+    raise UserError(
+      f"{folder}: is not a GAN ({error} is missing); name a folder written by"
+      " tools/convert_stylegan2.py"
+    ) from error
+
+
+def invert_all(
+  frozen: dict,
+  arch: Architecture,
+  pictures: Sequence[SourcePicture],
+  options: argparse.Namespace,
+) -> None:
+  """Inverts pictures batch by batch and writes what was found for each."""
+  synthesize = functools.partial(stylegan2.synthesize, arch=arch)
+  features = functools.partial(discriminator.discriminator_features, arch=arch)
+  map_latent = functools.partial(stylegan2.map_latent, arch=arch)
+  blocks = min(4, len(arch.channels) - 1)
+  invert = inversion.make_inverter(
+    synthesize=lambda frozen, w: synthesize(frozen["generator"], w),
+    features=lambda frozen, image: features(
+      frozen["discriminator"], image, count=blocks
+    ),
+    n_latent=arch.n_latent,
+    steps=options.steps,
+    steps_w_plus=options.steps if options.w_plus else 0,
+  )
+  statistics = inversion.latent_statistics(
+    jax.random.key(0),
+    frozen,
+    map_latent=lambda frozen, z: map_latent(frozen["generator"], z),
+    latent_size=arch.latent_size,
+  )
+  batches = list(even_batches(pictures, options.batch))
+  steps = options.steps * (2 if options.w_plus else 1)
+  with Progress(steps * len(batches)) as progress:
+    for number, batch in enumerate(batches):
+
+      def show(done, losses, number=number, batch=batch):
+        progress.update(
+          number * steps + done,
+          loss=losses["total"].mean(),
+          label=batch[0].path.stem,
+        )
+
+      images = np.stack([picture.image for picture in batch])
+      found = invert(frozen, images, statistics, progress=show)
+      for picture, image, latent in zip(
+        batch, found.image, found.latent, strict=True
+      ):
+        write_result(picture, image, latent, options)
+
+
+def even_batches(
+  pictures: Sequence[SourcePicture], largest: int
+) -> Iterator[Sequence[SourcePicture]]:
+  """Yields the fewest batches, all of one size so as to compile only once.
+
+  The last one is filled up with repetitions of its last picture, fewer than
+  there are batches.
+  """
+  count = math.ceil(len(pictures) / largest)
+  size = math.ceil(len(pictures) / count)
+  for first in range(0, len(pictures), size):
+    batch = list(pictures[first : first + size])
+    yield batch + batch[-1:] * (size - len(batch))
+
+
+def result_paths(
+  options: argparse.Namespace, picture: SourcePicture
+) -> tuple[Path, Path]:
+  """Where the GAN's picture and the latent go; done when both are there."""
+  name = picture.path.stem
+  return options.output / f"{name}.png", options.output / f"latents/{name}.npy"
+
+
+def write_result(
+  picture: SourcePicture,
+  image: jax.Array,
+  latent: jax.Array,
+  options: argparse.Namespace,
+) -> None:
+  """Writes the GAN's picture, then the latent in one move."""
+  image_path, latent_path = result_paths(options, picture)
+  Image.fromarray(sheets.to_uint8(np.asarray(image))).save(image_path)
+  part = latent_path.with_suffix(".part")
+  with part.open("wb") as file:
+    np.save(file, np.asarray(latent))
+  part.replace(latent_path)
+
+
+def sum_up(
+  pictures: Sequence[SourcePicture], options: argparse.Namespace
+) -> None:
+  """Writes errors.csv and sheet.png from the files of all pictures."""
+  rows, tiles = [], []
+  for picture in pictures:
+    name = picture.path.stem
+    with Image.open(result_paths(options, picture)[0]) as image:
+      drawn = np.asarray(image.convert("RGB"))
+    given = sheets.to_uint8(picture.image)
+    difference = drawn / 127.5 - given / 127.5
+    l1 = np.abs(difference).mean()
+    psnr = 10 * np.log10(4 / max(np.square(difference).mean(), 1e-12))
+    rows.append({"picture": name, "l1": f"{l1:.5f}", "psnr": f"{psnr:.3f}"})
+    tiles += [given, drawn]
+  with (options.output / "errors.csv").open("w", newline="") as file:
+    table = csv.DictWriter(file, ["picture", "l1", "psnr"])
+    table.writeheader()
+    table.writerows(rows)
+  shown = rows[:_MAX_IN_SHEET]
+  labels = [s for row in shown for s in (row["picture"], f"L1 {row['l1']}")]
+  sheets.picture_grid(
+    sheets.Block(
+      "Pictures and what the GAN makes of their latents",
+      np.stack(tiles[: 2 * _MAX_IN_SHEET]),
+      columns=_SHEET_COLUMNS,
+      tile=128,
+      labels=labels,
+    )
+  ).save(options.output / "sheet.png")
+  print(
+    f"mean L1 {np.mean([float(r['l1']) for r in rows]):.4f}, PSNR"
+    f" {np.mean([float(r['psnr']) for r in rows]):.2f} dB; see"
+    f" {options.output / 'sheet.png'}"
+  )
+
+
+if __name__ == "__main__":
+  sys.exit(main())
