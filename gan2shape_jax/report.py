@@ -14,13 +14,13 @@ import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TextIO
+from typing import SupportsFloat
 
 import numpy as np
 from tensorboardX import SummaryWriter
 from tqdm import tqdm
 
-Row = Mapping[str, float]
+Row = Mapping[str, SupportsFloat]
 
 # Without ground truth only the last one is there.
 METRICS = (
@@ -52,7 +52,7 @@ class Report:
   def __exit__(self, *exception) -> None:
     self._writer.close()
 
-  def scalars(self, step: int, values: Mapping[str, float]) -> None:
+  def scalars(self, step: int, values: Mapping[str, SupportsFloat]) -> None:
     """Writes numbers; a name may hold a group as in 'step1/photometric'."""
     for name, value in values.items():
       self._writer.add_scalar(name, float(value), step)
@@ -116,7 +116,7 @@ class Progress:
     label: str = "",
     start: int = 0,
     seconds_between_lines: float = 5.0,
-    stream: TextIO | None = None,
+    stream: io.TextIOBase | None = None,
   ):
     """Begins at iteration `start` of `total`; the stream is stdout if None."""
     self._stream = stream or sys.stdout
@@ -146,7 +146,11 @@ class Progress:
       self._print_line()
 
   def update(
-    self, step: int, *, loss: float | None = None, label: str | None = None
+    self,
+    step: int,
+    *,
+    loss: SupportsFloat | None = None,
+    label: str | None = None,
   ) -> None:
     """Reports that `step` iterations are done, with the latest loss.
 
@@ -180,7 +184,7 @@ class Progress:
     print(f"{label}{line}{loss}", file=self._stream, flush=True)
 
 
-def _finite(value: float) -> float | None:
+def _finite(value: SupportsFloat) -> float | None:
   value = float(value)
   return value if math.isfinite(value) else None
 

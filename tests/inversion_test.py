@@ -36,7 +36,11 @@ def toy_features(frozen, image):
 
 
 def toy_inverter(**options):
-  options = {"steps": 200, "learning_rate": 0.1, "regular_weight": 0} | options
+  options = {
+    "steps": 200,
+    "learning_rate": 0.1,
+    "regular_weight": 0.0,
+  } | options
   return make_inverter(
     synthesize=options.pop("synthesize", toy_synthesize),
     features=options.pop("features", toy_features),
@@ -78,7 +82,7 @@ def test_regulariser_holds_latents_at_the_mean():
   images = jnp.ones((1, SIZE, SIZE, 3))
   free, held = (
     toy_inverter(regular_weight=weight)(toy_weights(), images, STATISTICS)
-    for weight in (0, 1e3)
+    for weight in (0.0, 1e3)
   )
   mean = jnp.tile(STATISTICS.mean, (1, LAYERS, 1))
   distance = (free.latent - mean) / STATISTICS.deviation

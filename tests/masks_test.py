@@ -1,4 +1,5 @@
 from collections import deque
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -70,7 +71,11 @@ def test_background_mask_is_cut_before_the_crop():
   pixels = np.zeros((16, 16, 3), np.uint8)
   pixels[3:13, 3:13] = 200
   mask = load_mask(
-    Image.fromarray(pixels), "a.png", source="background", crop=8, image_size=8
+    Image.fromarray(pixels),
+    Path("a.png"),
+    source="background",
+    crop=8,
+    image_size=8,
   )
   np.testing.assert_array_equal(mask, 1)
 
@@ -117,7 +122,7 @@ def test_unknown_source_is_refused():
   with pytest.raises(UserError, match="mask='parsing'"):
     load_mask(
       Image.new("RGB", (8, 8)),
-      "a.png",
+      Path("a.png"),
       source="parsing",
       crop=None,
       image_size=8,

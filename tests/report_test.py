@@ -81,7 +81,7 @@ def test_progress_in_a_log_file_is_a_line_now_and_then(monkeypatch):
   monkeypatch.setattr(report.time, "monotonic", lambda: next(clock))
   stream = io.StringIO()
   with Progress(
-    12, label="step 1", start=2, seconds_between_lines=4, stream=stream
+    12, label="step 1", start=2, seconds_between_lines=4.0, stream=stream
   ) as progress:
     for step in range(3, 13):
       progress.update(step, loss=1 / step)
