@@ -19,7 +19,7 @@ def decode_depth(
   """Depth in (depth_min, depth_max) from a raw map; its mean is taken out.
 
   d = (1 + t)/2 d_max + (1 - t)/2 d_min with t = tanh(r - mean r)
-  (GAN2Shape model.py:465-471), so a constant raw map is mid-depth everywhere.
+  (GAN2Shape model.py:466-469), so a constant raw map is mid-depth everywhere.
   """
   t = jnp.tanh(raw - raw.mean())
   return (1 + t) / 2 * depth_max + (1 - t) / 2 * depth_min
@@ -39,7 +39,7 @@ def clamp_border(
     border_depth: the depth of the border in scene units, 1.04 by default in
       the reference.
     weight: share of `border_depth`. The reference's 1.02 lets -0.02 of the
-      depth through (GAN2Shape model.py:473-474, method quirk Q2).
+      depth through (GAN2Shape model.py:472-474, method quirk Q2).
     columns: how many columns of each side; rows are never clamped.
   """
   column = jnp.arange(depth.shape[1])
@@ -56,6 +56,8 @@ def decode_view(
   max_translation_z: float,
 ) -> Pose:
   """Pose of a raw view: pitch, yaw and roll, then translation in x, y, z.
+
+  GAN2Shape model.py:484-487.
 
   Args:
     view: raw view.

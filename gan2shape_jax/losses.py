@@ -17,7 +17,7 @@ def photometric(
   target: Float[Array, "*b h w c"],
   mask: Float[Array, "*b h w"],
 ) -> Float[Array, ""]:
-  """Mean absolute difference under a mask (GAN2Shape model.py:139-147)."""
+  """Mean absolute difference under a mask (GAN2Shape utils.py:106-115)."""
   return _masked_mean(jnp.abs(image - target), mask)
 
 
@@ -28,7 +28,7 @@ def feature_distance(
 ) -> Float[Array, ""]:
   """Sum over layers of the masked mean absolute difference of features.
 
-  The discriminator-feature loss (GAN2Shape losses.py; method section 6). The
+  The discriminator-feature loss (GAN2Shape losses.py:29-53). The
   caller stops the gradient of the target.
 
   Args:
@@ -55,7 +55,7 @@ def smoothness(field: Float[Array, "h w"]) -> Float[Array, ""]:
 def latent_offset(offset: Float[Array, "*b n"]) -> Float[Array, ""]:
   """Mean square of the mapped latent offset.
 
-  As GAN2Shape model.py:622 has it; equation 3 of the paper writes the norm of
+  As GAN2Shape model.py:625 has it; equation 3 of the paper writes the norm of
   the encoder's output instead (method quirk Q8).
   """
   return jnp.mean(jnp.square(offset))

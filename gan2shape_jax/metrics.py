@@ -20,10 +20,11 @@ def evaluate_depth(
   true_mask: Shaped[Array, "h w"],
   camera: Camera,
 ) -> dict[str, Float[Array, ""]]:
-  """Compares a predicted depth map with the true one (method section 8).
+  """Compares a predicted depth map with the true one.
 
-  Both masks are eroded by a pixel. Unlike the reference's in flip mode, the
-  prediction's mask is that of the plain rendering alone (method quirk Q31).
+  GAN2Shape model.py:546-559. Both masks are eroded by a pixel. Unlike the
+  reference's in flip mode, the prediction's mask is that of the plain rendering
+  alone (method quirk Q31).
 
   Args:
     depth_view: predicted depth, rendered in the picture's view.
@@ -35,17 +36,20 @@ def evaluate_depth(
   Returns:
     `side`: scale-invariant depth error (papers print it times 100).
     `mad`: mean angle between the normals, degrees.
+    `mad_reference`: the same as the reference computes it and papers print it,
+      from normals that are slightly short (`render.geometry`): a perfect depth
+      map still scores about 5 degrees at 64 px and 9 at 128 px.
     `mae`, `mse`: mean absolute and squared error, scene units.
     `valid`: the share of pixels that counted, in [0, 1].
   """
   mask = erode(mask_view) & erode(true_mask)
+  normal = normals_from_depth(depth_view, camera)
+  true_normal = normals_from_depth(true_depth, camera)
+  arccosine = jnp.arccos(jnp.clip(_dot(normal, true_normal), -1.0, 1.0))
   return {
     "side": scale_invariant_error(depth_view, true_depth, mask),
-    "mad": mean_angle(
-      normals_from_depth(depth_view, camera),
-      normals_from_depth(true_depth, camera),
-      mask,
-    ),
+    "mad": mean_angle(normal, true_normal, mask),
+    "mad_reference": _masked_mean(jnp.degrees(arccosine), mask),
     "mae": _masked_mean(jnp.abs(depth_view - true_depth), mask),
     "mse": _masked_mean(jnp.square(depth_view - true_depth), mask),
     "valid": mask.mean(),
@@ -65,7 +69,10 @@ def scale_invariant_error(
   true_depth: Float[Array, "h w"],
   mask: Bool[Array, "h w"],
 ) -> Float[Array, ""]:
-  """SIDE: standard deviation of the log depth ratio under the mask."""
+  """SIDE: standard deviation of the log depth ratio under the mask.
+
+  GAN2Shape utils.py:65-75 and model.py:555.
+  """
   # What is masked out may be 0, and log 0 times 0 is NaN.
   difference = jnp.log(jnp.where(mask, depth, 1.0)) - jnp.log(
     jnp.where(mask, true_depth, 1.0)
@@ -79,14 +86,18 @@ def mean_angle(
   true_normal: Float[Array, "h w 3"],
   mask: Bool[Array, "h w"],
 ) -> Float[Array, ""]:
-  """MAD: mean angle between normals under the mask, degrees.
+  """MAD: mean angle between normals of any length under the mask, degrees.
 
-  By the arctangent of |n x m| and <n, m>: in float32 the arccosine is off by
-  up to 0.03 degrees near 0.
+  By the arctangent of |n x m| and <n, m>, which is also exact near 0, where
+  the arccosine is not.
   """
   sine = jnp.linalg.norm(jnp.cross(normal, true_normal), axis=-1)
-  cosine = jnp.sum(normal * true_normal, axis=-1)
-  return _masked_mean(jnp.degrees(jnp.arctan2(sine, cosine)), mask)
+  angle = jnp.arctan2(sine, _dot(normal, true_normal))
+  return _masked_mean(jnp.degrees(angle), mask)
+
+
+def _dot(a, b):
+  return jnp.sum(a * b, axis=-1)
 
 
 def _masked_mean(values, mask):

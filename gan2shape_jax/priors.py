@@ -27,7 +27,7 @@ class Box(NamedTuple):
 
 
 def mask_box(mask: Float[Array, "h w"], *, threshold: float = 0.7) -> Box:
-  """Bounding box of the pixels from `threshold` on (GAN2Shape model.py:336).
+  """Bounding box of the pixels from `threshold` on (GAN2Shape model.py:310-311).
 
   A mask with fewer than two rows or columns has no box; it gets one in the
   middle, with half the image's sides.
@@ -58,7 +58,7 @@ def adjust_box(
 ) -> Box:
   """Edits the box of a mask to that of the whole object.
 
-  The reference's edits (method section 4): synthetic faces grow_top 1/6, cars
+  The reference's edits (GAN2Shape model.py:312-320): synthetic faces grow_top 1/6, cars
   and churches grow_bottom 1/6, faces shrink_sides 1/12 and bottom_to_border,
   cats none.
 
@@ -92,7 +92,7 @@ def ellipsoid_depth(
 
   Depth is `near` at the box's centre and exactly `far` on the inscribed
   ellipse and outside of it. The rows are squeezed about the box's centre,
-  where the reference squeezes about the image's (GAN2Shape model.py:352-370,
+  where the reference squeezes about the image's (GAN2Shape model.py:322-337,
   method quirk Q10).
 
   Args:
@@ -136,7 +136,7 @@ def sample_view(
     key: random key.
     prior: the distribution.
     view_scale: factor on the yaw's deviation from its mean. The reference
-      multiplies the mean as well (GAN2Shape model.py:558, method quirk Q17).
+      multiplies the mean as well (GAN2Shape model.py:357, method quirk Q17).
   """
   # Not Cholesky: a translation that never happens has variance 0.
   deviation = jax.random.multivariate_normal(
@@ -170,7 +170,7 @@ class LightChange(NamedTuple):
 
 
 def sample_light(key: PRNGKeyArray, prior: LightPrior) -> LightChange:
-  """A random change of light (GAN2Shape model.py:536-549)."""
+  """A random change of light (GAN2Shape model.py:752-757)."""
   low, high = jnp.array([prior.x, prior.y, prior.diffuse]).T
   x, y, r = jax.random.uniform(key, (3,), minval=low, maxval=high)
   direction = jnp.stack([x, y, jnp.ones_like(x)])
@@ -182,7 +182,10 @@ def sample_light(key: PRNGKeyArray, prior: LightPrior) -> LightChange:
 
 
 def relight(light: Light, change: LightChange) -> Light:
-  """S = A + alpha r + (Bd + r) max(0, <n, s>), when shaded (section 4)."""
+  """The changed light (GAN2Shape model.py:758-761).
+
+  Shading with it is A + alpha r + (Bd + r) max(0, <n, s>).
+  """
   return Light(
     ambient=light.ambient + change.ambient,
     diffuse=light.diffuse + change.diffuse,

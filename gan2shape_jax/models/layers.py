@@ -11,7 +11,6 @@ flipped), so a converter only permutes axes: a convolution's (O, I, kh, kw) by
 from collections.abc import Callable
 
 import flax.linen as nn
-import jax
 import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float
@@ -20,18 +19,17 @@ GROUP_SIZE = 4  # Channels per group: `networks.py` keeps it at every width.
 GROUP_NORM_EPS = 1e-5  # PyTorch's default; linen's is 1e-6.
 
 
-def torch_uniform(fan_in: int) -> Callable[..., Array]:
-  """PyTorch's default initialiser, U(-1/sqrt(fan_in), 1/sqrt(fan_in)).
+def torch_bound(fan_in: int) -> Callable[..., Array]:
+  """Bound of PyTorch's default initial weights, U(-bound, bound).
+
+  A layer's own `init` therefore fills its weights with their bounds; `networks`
+  draws all weights of a network at once, because every draw of its own would
+  cost half a second of compilation.
 
   The fan is an argument because PyTorch takes it from axis 1 of its weight:
   `in * k * k` for a convolution, `out * k * k` for a transposed one.
   """
-  bound = fan_in**-0.5
-
-  def init(key, shape, dtype=jnp.float32):
-    return jax.random.uniform(key, shape, dtype, -bound, bound)
-
-  return init
+  return nn.initializers.constant(fan_in**-0.5)
 
 
 def upsample_nearest(x: Float[Array, "h w c"]) -> Float[Array, "2*h 2*w c"]:
@@ -100,12 +98,12 @@ class Conv(nn.Module):
   @nn.compact
   def __call__(self, x: Float[Array, "h w i"]) -> Float[Array, "..."]:
     k = self.kernel_size
-    initialiser = torch_uniform(x.shape[-1] * k * k)
+    bound = torch_bound(x.shape[-1] * k * k)
     shape = (k, k, x.shape[-1], self.features)
-    kernel = self.param("kernel", initialiser, shape)
+    kernel = self.param("kernel", bound, shape)
     y = _conv(x, kernel, stride=self.stride, padding=(k - 1) // 2)
     if self.use_bias:
-      y += self.param("bias", initialiser, (self.features,))
+      y += self.param("bias", bound, (self.features,))
     return y
 
 
@@ -117,8 +115,8 @@ class TransposedConv(nn.Module):
   @nn.compact
   def __call__(self, x: Float[Array, "h w i"]) -> Float[Array, "2*h 2*w o"]:
     shape = (4, 4, x.shape[-1], self.features)
-    initialiser = torch_uniform(16 * self.features)
-    return transposed_conv(x, self.param("kernel", initialiser, shape))
+    bound = torch_bound(16 * self.features)
+    return transposed_conv(x, self.param("kernel", bound, shape))
 
 
 class NarrowConv(nn.Module):
@@ -130,9 +128,9 @@ class NarrowConv(nn.Module):
   @nn.compact
   def __call__(self, x: Float[Array, "h w i"]) -> Float[Array, "h w o"]:
     k = self.kernel_size
-    initialiser = torch_uniform(x.shape[-1] * k * k)
+    bound = torch_bound(x.shape[-1] * k * k)
     shape = (k, k, x.shape[-1], self.features)
-    return narrow_conv(x, self.param("kernel", initialiser, shape))
+    return narrow_conv(x, self.param("kernel", bound, shape))
 
 
 class MapToVector(nn.Module):
@@ -143,7 +141,7 @@ class MapToVector(nn.Module):
   @nn.compact
   def __call__(self, x: Float[Array, "h w i"]) -> Float[Array, " o"]:
     shape = (*x.shape, self.features)
-    kernel = self.param("kernel", torch_uniform(x.size), shape)
+    kernel = self.param("kernel", torch_bound(x.size), shape)
     return x.reshape(-1) @ kernel.reshape(-1, self.features)
 
 
@@ -155,7 +153,7 @@ class VectorToMap(nn.Module):
   @nn.compact
   def __call__(self, x: Float[Array, " i"]) -> Float[Array, "4 4 o"]:
     shape = (4, 4, x.size, self.features)
-    kernel = self.param("kernel", torch_uniform(16 * self.features), shape)
+    kernel = self.param("kernel", torch_bound(16 * self.features), shape)
     return jnp.einsum("i,hwio->hwo", x, kernel)
 
 

@@ -9,12 +9,14 @@ they produce, so that a table can rename converted weights.
 # ruff: noqa: D102  # A network's `__call__` is described by its class.
 
 import dataclasses
+import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from gan2shape_jax.models.layers import (
@@ -26,7 +28,7 @@ from gan2shape_jax.models.layers import (
   TransposedConv,
   VectorToMap,
   average_pool,
-  torch_uniform,
+  torch_bound,
   upsample_nearest,
 )
 
@@ -138,8 +140,7 @@ class Network:
 
   def init(self, key: PRNGKeyArray) -> Params:
     """Fresh parameters, a nested dict of float32 arrays."""
-    image = jnp.zeros((self.image_size, self.image_size, 3))
-    return self.module.init(key, image)["params"]
+    return _init((self,), key)[0]
 
   def apply(
     self, params: Params, image: Float[Array, "h w 3"]
@@ -217,13 +218,29 @@ def build_networks(
 
 def init_networks(networks: Networks, key: PRNGKeyArray) -> Params:
   """Parameters of all five, `{"depth": ..., "albedo": ..., ...}`."""
-  keys = jax.random.split(key, len(networks))
-  return {
-    name: network.init(network_key)
-    for name, network, network_key in zip(
-      networks._fields, networks, keys, strict=True
+  return dict(zip(networks._fields, _init(tuple(networks), key), strict=True))
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _init(networks, key):
+  """PyTorch's initial weights of several networks, from a single draw."""
+  bounds = [
+    network.module.init(
+      key, jnp.zeros((network.image_size, network.image_size, 3))
+    )["params"]
+    for network in networks
+  ]
+  leaves, structure = jax.tree.flatten_with_path(bounds)
+  ends = np.cumsum([leaf.size for _, leaf in leaves])
+  draws = jax.random.uniform(key, (ends[-1],), minval=-1.0, maxval=1.0)
+  params = [
+    # GroupNorm's scale starts at 1, its bias at the bound 0.
+    leaf if path[-1].key == "scale" else leaf * draw.reshape(leaf.shape)
+    for (path, leaf), draw in zip(
+      leaves, jnp.split(draws, ends[:-1]), strict=True
     )
-  }
+  ]
+  return jax.tree.unflatten(structure, params)
 
 
 def _channels(image_size, width, max_channels):
@@ -238,7 +255,7 @@ def _drop_channel(x):
 
 def _linear(x, features, *, name):
   """A bias-free 1x1 convolution of a 1x1 map."""
-  kernel_init = torch_uniform(x.size)
+  kernel_init = torch_bound(x.size)
   return nn.Dense(features, use_bias=False, kernel_init=kernel_init, name=name)(
     x
   )
