@@ -27,10 +27,10 @@ class Box(NamedTuple):
 
 
 def mask_box(mask: Float[Array, "h w"], *, threshold: float = 0.7) -> Box:
-  """Bounding box of the pixels from `threshold` on (GAN2Shape model.py:310-311).
+  """Bounding box of the pixels from `threshold` on.
 
-  A mask with fewer than two rows or columns has no box; it gets one in the
-  middle, with half the image's sides.
+  GAN2Shape model.py:310-311. A mask with fewer than two rows or
+  columns has no box; it gets one in the middle, with half the image's sides.
   """
   inside = mask >= threshold
   top, bottom = _extent(inside.any(axis=1))
@@ -58,9 +58,9 @@ def adjust_box(
 ) -> Box:
   """Edits the box of a mask to that of the whole object.
 
-  The reference's edits (GAN2Shape model.py:312-320): synthetic faces grow_top 1/6, cars
-  and churches grow_bottom 1/6, faces shrink_sides 1/12 and bottom_to_border,
-  cats none.
+  The reference's edits (GAN2Shape model.py:312-320): synthetic faces grow_top
+  1/6, cars and churches grow_bottom 1/6, faces shrink_sides 1/12 and
+  bottom_to_border, cats none.
 
   Args:
     box: box of the mask.
@@ -138,9 +138,10 @@ def sample_view(
     view_scale: factor on the yaw's deviation from its mean. The reference
       multiplies the mean as well (GAN2Shape model.py:357, method quirk Q17).
   """
-  # Not Cholesky: a translation that never happens has variance 0.
+  # Neither Cholesky nor eigenvalues: both give NaN where rounding makes the
+  # variance of a view that never happens negative.
   deviation = jax.random.multivariate_normal(
-    key, jnp.zeros_like(prior.mean), prior.cov, method="eigh"
+    key, jnp.zeros_like(prior.mean), prior.cov, method="svd"
   )
   return prior.mean + deviation.at[_YAW].multiply(view_scale)
 
