@@ -92,17 +92,15 @@ def write_heads(
   missing = [
     i for i in range(count) if not (output / f"npz/{i:06d}.npz").exists()
   ]
-  sample = jax.jit(
-    partial(
-      _sample_batch, seed, split, views=views, size=size, asymmetry=asymmetry
-    )
-  )
   with tqdm(total=count, initial=count - len(missing), unit="head") as bar:
     for first in range(0, len(missing), batch):
       todo = missing[first : first + batch]
       # The last batch is filled up so that nothing compiles twice.
       indices = jnp.array(todo + todo[-1:] * (batch - len(todo)))
-      samples = jax.device_get(sample(indices))
+      samples = _sample_batch(
+        seed, split, indices, views=views, size=size, asymmetry=asymmetry
+      )
+      samples = jax.device_get(samples)
       for place, index in enumerate(todo):
         one = jax.tree.map(lambda a, place=place: a[place], samples)
         _write_sample(output, index, one)
@@ -111,7 +109,12 @@ def write_heads(
   _write_atomically(output / "list.txt", lines.encode())
 
 
+@partial(
+  jax.jit, static_argnames=("seed", "split", "views", "size", "asymmetry")
+)
 def _sample_batch(seed, split, indices, *, views, size, asymmetry):
+  """Heads of an array of indices, one after the other."""
+
   def one(index):
     who = heads.identity_key(seed, split, index // views)
     how = heads.view_key(seed, split, index)

@@ -10,20 +10,17 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from gan2shape_jax.synthetic.fields import Point, Values, fold, smooth_step
 from gan2shape_jax.synthetic.identity import Identity
 from gan2shape_jax.synthetic.shape import (
-  Point,
-  Values,
   beard_mask,
   eye_point,
   face_point,
-  fold,
   hair_distance,
   lid_opening,
   mouth_point,
   nostril_point,
   skin_distance,
-  smooth_step,
 )
 
 Color = Float[Array, "3"]

@@ -6,6 +6,7 @@ follow adult anthropometry (head breadth .67, pupils .27 apart from the middle,
 nose half-width .15 of the half-height), stretched a little for variety.
 """
 
+from functools import partial
 from typing import Literal
 
 import jax
@@ -113,6 +114,7 @@ RANGES = SHAPE | APPEARANCE | ASYMMETRIC_APPEARANCE | ASYMMETRIC_SHAPE
 NAMES = tuple(RANGES)
 
 
+@partial(jax.jit, static_argnames="asymmetry")
 def sample_identity(
   key: PRNGKeyArray, *, asymmetry: Asymmetry = "appearance"
 ) -> Identity:

@@ -3,29 +3,24 @@
 Head coordinates (see the package): x right, y down, z away from the camera,
 unit half a head height. Distances are in head units, negative inside. They
 are bounds rather than exact distances, so tracers must step a bit shorter.
-
-Points come as three arrays instead of one with a trailing axis of 3: the
-latter leaves SIMD lanes empty and costs several times more.
 """
 
-from typing import NamedTuple
-
 import jax.numpy as jnp
-from jaxtyping import Array, Float
 
+from gan2shape_jax.synthetic.fields import (
+  Point,
+  Values,
+  capsule,
+  ellipse_cylinder,
+  ellipsoid,
+  fold,
+  smooth_max,
+  smooth_min,
+  smooth_step,
+  sphere,
+  tapered_capsule,
+)
 from gan2shape_jax.synthetic.identity import Identity
-
-Values = Float[Array, "..."]
-# Half-width of the rounding of |x|, so paired parts leave no crease at x = 0.
-_FOLD = 0.03
-
-
-class Point(NamedTuple):
-  """Coordinates of points, three arrays of one shape."""
-
-  x: Values
-  y: Values
-  z: Values
 
 
 def head_distance(identity: Identity, point: Point) -> Values:
@@ -47,10 +42,10 @@ def skin_distance(identity: Identity, point: Point) -> Values:
   d = d - p["beard_length"] * p["beard"] * beard_mask(p, face)
   ear = _ear(p, Point(fold(x), y, z))
   d = smooth_min(d, ear, 0.04)
-  neck = _ellipse_cylinder(x, z - 0.16 - 0.12 * y, p["neck_width"], 0.40)
+  neck = ellipse_cylinder(x, z - 0.16 - 0.12 * y, p["neck_width"], 0.40)
   neck = smooth_max(neck, 0.35 - y, 0.1)
   d = smooth_min(d, neck, 0.10)
-  shoulders = _ellipsoid(
+  shoulders = ellipsoid(
     Point(x, y - p["shoulder_height"] - 0.30, z - 0.32), (1.05, 0.38, 0.40)
   )
   return smooth_min(d, shoulders, 0.30)
@@ -127,11 +122,11 @@ def hair_distance(identity: Identity, point: Point) -> Values:
   top = p["hair_top"] * (1 - bald) - 0.06 * bald
   side = p["hair_side"] * (1 - 0.8 * bald) - 0.02 * bald
   width = p["cranium_width"] + side
-  cap = _ellipsoid(
+  cap = ellipsoid(
     Point(x, y + 0.26, z - 0.08),
     (width, p["cranium_height"] + top, p["cranium_depth"] + 0.4 * top + 0.02),
   )
-  curtain = _ellipse_cylinder(x, z - 0.24, width + 0.03, 0.60 + 0.5 * side)
+  curtain = ellipse_cylinder(x, z - 0.24, width + 0.03, 0.60 + 0.5 * side)
   curtain = smooth_max(curtain, -0.25 - y, 0.3)
   volume = smooth_min(cap, curtain, 0.15)
   wave = jnp.sin(13 * y + 2 * jnp.sin(7 * fold(x)) + 2 * jnp.sin(6 * z))
@@ -155,32 +150,32 @@ def _skull(p: Identity, face: Point) -> Values:
   """Cranium, jaw, cheeks, chin and brow ridge."""
   x, y, z = face
   ax = fold(x)
-  d = _ellipsoid(
+  d = ellipsoid(
     Point(x, y + 0.26, z - 0.06),
     (p["cranium_width"], p["cranium_height"], p["cranium_depth"]),
   )
-  jaw = _ellipsoid(
+  jaw = ellipsoid(
     Point(x, y - 0.30, z + 0.18), (p["jaw_width"], 0.68, p["jaw_depth"])
   )
   d = smooth_min(d, jaw, 0.22)
   skew = 1 + p["cheek_skew"] * jnp.tanh(4 * x)
-  bone = _sphere(
+  bone = sphere(
     Point(ax - p["cheekbone_out"] * skew, y - 0.20, z + 0.42), p["cheekbone"]
   )
   d = smooth_min(d, bone, 0.16)
-  cheek = _sphere(
+  cheek = sphere(
     Point(ax - 0.30 * skew, y - 0.48, z + 0.42), p["cheek_fullness"]
   )
   d = smooth_min(d, cheek, 0.20)
-  corner = _sphere(Point(ax - p["jaw_angle"], y - 0.58, z + 0.14), 0.14)
+  corner = sphere(Point(ax - p["jaw_angle"], y - 0.58, z + 0.14), 0.14)
   d = smooth_min(d, corner, 0.20)
   size = p["chin_size"]
-  chin = _ellipsoid(
+  chin = ellipsoid(
     Point(x, y - 0.985 + size, z + 0.57 + p["chin_forward"]),
     (p["chin_width"], size, 0.16),
   )
   d = smooth_min(d, chin, 0.16)
-  ridge = _capsule(
+  ridge = capsule(
     Point(ax, y - p["eye_skew"] * x, z),
     (0.14, -0.15, -0.65),
     (0.40, -0.14, -0.50),
@@ -192,13 +187,13 @@ def _skull(p: Identity, face: Point) -> Values:
 def _eyes(p: Identity, d: Values, face: Point) -> Values:
   """Carves the sockets and puts in eyeballs under their lids."""
   eye = eye_point(p, face)
-  socket = _ellipsoid(
+  socket = ellipsoid(
     Point(eye.x + 0.01, eye.y + 0.01, eye.z + 0.19), (0.19, 0.115, 0.13)
   )
   d = smooth_max(d, -socket, 0.10)
   # Lids stand out from the ball by `lid_weight` around the opening.
   lid = p["lid_weight"] * smooth_step(0.55, -0.45, lid_opening(p, eye))
-  ball = _sphere(eye, 0.130 + lid)
+  ball = sphere(eye, 0.130 + lid)
   return smooth_min(d, ball, 0.035)
 
 
@@ -213,7 +208,7 @@ def _nose(p: Identity, d: Values, face: Point) -> Values:
   tip = -0.755 - p["nose_projection"] + p["nose_tip"]
   tip_y = length - p["nose_tilt"]
   hump = p["nose_hump"] * jnp.exp(-(((y - 0.45 * length) / 0.1) ** 2))
-  bridge = _tapered_capsule(
+  bridge = tapered_capsule(
     Point(x, y, z + hump),
     (-0.04, root + p["nose_bridge"]),
     (tip_y, tip),
@@ -221,15 +216,15 @@ def _nose(p: Identity, d: Values, face: Point) -> Values:
     0.85 * p["nose_tip"],
   )
   nose = smooth_min(
-    bridge, _sphere(Point(x, y - tip_y, z - tip), p["nose_tip"]), 0.04
+    bridge, sphere(Point(x, y - tip_y, z - tip), p["nose_tip"]), 0.04
   )
-  wing = _ellipsoid(
+  wing = ellipsoid(
     Point(ax - p["nose_width"], y - length - 0.03, z - 0.3 * tip + 0.51),
     (0.058, 0.058, 0.085),
   )
   nose = smooth_min(nose, wing, 0.06)
   d = smooth_min(d, nose, 0.085)
-  nostril = _sphere(nostril_point(p, face), 0.028)
+  nostril = sphere(nostril_point(p, face), 0.028)
   return smooth_max(d, -nostril, 0.03)
 
 
@@ -248,22 +243,22 @@ def nostril_point(identity: Identity, face: Point) -> Point:
 def _mouth(p: Identity, d: Values, face: Point) -> Values:
   """Muzzle, two lips and the gap between them."""
   x, y, z = face
-  muzzle = _ellipsoid(
+  muzzle = ellipsoid(
     Point(x, y - 0.57, z + 0.54 + p["muzzle"]), (0.26, 0.24, 0.18)
   )
   d = smooth_min(d, muzzle, 0.24)
   mouth = mouth_point(p, face)
   width, upper, lower = p["mouth_width"], p["upper_lip"], p["lower_lip"]
   front = mouth.z + 0.705
-  over = _ellipsoid(
+  over = ellipsoid(
     Point(mouth.x, mouth.y + 0.6 * upper, front), (width, upper, 0.072)
   )
-  under = _ellipsoid(
+  under = ellipsoid(
     Point(mouth.x, mouth.y - 0.7 * lower, front),
     (0.88 * width, lower, 0.070),
   )
   d = smooth_min(d, smooth_min(over, under, 0.01), 0.035)
-  gap = _ellipsoid(
+  gap = ellipsoid(
     Point(mouth.x, mouth.y, front + 0.06),
     (0.92 * width, 0.010 + jnp.maximum(p["mouth_open"], 0.0), 0.055),
   )
@@ -276,85 +271,11 @@ def _ear(p: Identity, point: Point) -> Values:
   size = p["ear_size"]
   out = x - p["cranium_width"] - p["ear_out"]
   lean = z - 0.10 + 0.25 * (y - 0.12)
-  shell = _ellipsoid(
+  shell = ellipsoid(
     Point(out - 0.4 * lean, y - 0.12, lean), (0.055, size, 0.62 * size)
   )
-  hollow = _ellipsoid(
+  hollow = ellipsoid(
     Point(out - 0.4 * lean - 0.055, y - 0.10, lean),
     (0.05, 0.62 * size, 0.36 * size),
   )
   return smooth_max(shell, -hollow, 0.03)
-
-
-def fold(x: Values) -> Values:
-  """|x| rounded at 0, so that mirrored parts join smoothly."""
-  return jnp.sqrt(x * x + _FOLD * _FOLD)
-
-
-def smooth_min(a: Values, b: Values, k: float) -> Values:
-  """Union that rounds the seam over a width `k` (polynomial smooth minimum)."""
-  h = jnp.maximum(k - jnp.abs(a - b), 0.0)
-  return jnp.minimum(a, b) - h * h * (0.25 / k)
-
-
-def smooth_max(a: Values, b: Values, k: float) -> Values:
-  """Intersection that rounds the seam over a width `k`."""
-  return -smooth_min(-a, -b, k)
-
-
-def smooth_step(start: Values, end: Values, value: Values) -> Values:
-  """0 before `start`, 1 after `end`, cubic between; `end` may be the lower."""
-  t = jnp.clip((value - start) / (end - start), 0.0, 1.0)
-  return t * t * (3 - 2 * t)
-
-
-def _length(x: Values, y: Values, z: Values) -> Values:
-  # The epsilon keeps the gradient finite at a primitive's centre.
-  return jnp.sqrt(x * x + y * y + z * z + 1e-12)
-
-
-def _sphere(p: Point, radius: Values) -> Values:
-  return _length(*p) - radius
-
-
-def _ellipsoid(p: Point, radii: tuple[Values, Values, Values]) -> Values:
-  """Quilez' bound |p/r| (|p/r| - 1) / |p/r^2|: exact slope at the surface."""
-  q = [c / r for c, r in zip(p, radii, strict=True)]
-  near = _length(*q)
-  slope = _length(*(c / r for c, r in zip(q, radii, strict=True)))
-  return near * (near - 1.0) / slope
-
-
-def _ellipse_cylinder(
-  x: Values, z: Values, width: Values, depth: Values
-) -> Values:
-  return _ellipsoid(Point(x, jnp.zeros_like(x), z), (width, 1.0, depth))
-
-
-def _capsule(
-  p: Point,
-  start: tuple[float, float, float],
-  end: tuple[float, float, float],
-  radius: Values,
-) -> Values:
-  """Points within `radius` of a segment."""
-  axis = [e - s for s, e in zip(start, end, strict=True)]
-  off = [c - s for c, s in zip(p, start, strict=True)]
-  along = sum(o * a for o, a in zip(off, axis, strict=True))
-  t = jnp.clip(along / sum(a * a for a in axis), 0.0, 1.0)
-  return _length(*(o - t * a for o, a in zip(off, axis, strict=True))) - radius
-
-
-def _tapered_capsule(
-  p: Point,
-  start: tuple[Values, Values],
-  end: tuple[Values, Values],
-  radius_start: Values,
-  radius_end: Values,
-) -> Values:
-  """A capsule in the plane x = 0, (y, z) ends, radius linear between them."""
-  ay, az = end[0] - start[0], end[1] - start[1]
-  oy, oz = p.y - start[0], p.z - start[1]
-  t = jnp.clip((oy * ay + oz * az) / (ay * ay + az * az), 0.0, 1.0)
-  radius = radius_start + t * (radius_end - radius_start)
-  return _length(p.x, oy - t * ay, oz - t * az) - radius
