@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import ArrayLike
 from PIL import Image, ImageDraw, ImageFont
 
 GAP = 8
@@ -53,7 +54,7 @@ class Block:
     return title + rows * (self.tile + GAP) - GAP + labelled * LABEL
 
 
-def to_uint8(picture: np.ndarray) -> np.ndarray:
+def to_uint8(picture: ArrayLike) -> np.ndarray:
   """`[...]` in [-1, 1], clipped, to `[...]` in 0..255."""
   scaled = (np.clip(np.asarray(picture), -1, 1) + 1) * 127.5
   return np.round(scaled).astype(np.uint8)
@@ -90,16 +91,16 @@ def contact_sheet(
   """
   widths = [sum(b.width + 3 * GAP for b in row) - 3 * GAP for row in rows]
   heights = [max(b.height for b in row) for row in rows]
-  head = 3 * LINE
+  head = 4 * LINE
   sheet = _blank(
     max(widths) + 2 * MARGIN,
     MARGIN + head + sum(h + 3 * GAP for h in heights) - 3 * GAP + MARGIN,
   )
   draw = ImageDraw.Draw(sheet)
   right = sheet.width - MARGIN
-  draw.text((MARGIN, MARGIN), title, INK, _font(34), anchor="lt")
+  draw.text((MARGIN, MARGIN), title, INK, _font(38), anchor="lt")
   if figures:
-    _draw_figures(draw, figures, right, MARGIN - 10)
+    _draw_figures(draw, figures, right, MARGIN - GAP)
   rule = MARGIN + head - 3 * GAP
   draw.line((MARGIN, rule, right, rule), RULE, width=2)
   y = MARGIN + head
@@ -171,5 +172,5 @@ def _draw_figures(
     x = left + index * column
     draw.text((x, top), head, FAINT, _font(18), anchor="rt")
     for row, name in enumerate(names, start=1):
-      number = f"{values[name]:.3g}"
+      number = f"{values[name]:#.3g}"
       draw.text((x, top + row * line), number, INK, _font(18), anchor="rt")
