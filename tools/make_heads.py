@@ -27,8 +27,8 @@ from tqdm import tqdm
 # Run as a script, python puts tools/ first on the path, not the repository.
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from gan2shape_jax.errors import UserError  # noqa: E402
-from gan2shape_jax.synthetic import heads, identity  # noqa: E402
+from gan2shape_jax.errors import UserError
+from gan2shape_jax.synthetic import heads, identity
 
 DEPTH_MIN, DEPTH_MAX = 0.9, 1.1  # the range of the 16-bit depth pictures
 FOLDERS = ("image", "depth", "mask", "npz")
