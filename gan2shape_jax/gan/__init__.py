@@ -1,0 +1,1 @@
+"""Training of a StyleGAN2 on a folder of pictures."""

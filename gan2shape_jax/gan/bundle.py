@@ -1,0 +1,104 @@
+"""A trained GAN as other programs load it: both networks and statistics of w."""
+
+import dataclasses
+import os
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Key, PyTree
+
+from gan2shape_jax.errors import UserError
+from gan2shape_jax.models.architecture import Architecture
+from gan2shape_jax.models.discriminator import init_discriminator
+from gan2shape_jax.models.stylegan2 import init_generator, map_latent
+from gan2shape_jax.weights import load_weights, save_weights
+
+
+@dataclasses.dataclass(frozen=True)
+class Gan:
+  """A generator, its discriminator and what is known of their latents.
+
+  Attributes:
+    arch: sizes of both networks.
+    generator: parameters.
+    discriminator: parameters.
+    mean_latent: mean w, (l,).
+    latent_std: sqrt(mean |w - mean|^2), a scalar, as in the reference's
+      projector.
+    provenance: where it comes from, as written by the program that made it.
+  """
+
+  arch: Architecture
+  generator: PyTree
+  discriminator: PyTree
+  mean_latent: Float[Array, " l"]
+  latent_std: Float[Array, ""]
+  provenance: dict
+
+
+def latent_statistics(
+  key: Key[Array, ""], generator: PyTree, arch: Architecture, count: int = 10000
+) -> tuple[Float[Array, " l"], Float[Array, ""]]:
+  """(mean_latent, latent_std) of `count` mapped samples."""
+  z = jax.random.normal(key, (count, arch.latent_size))
+  w = map_latent(generator, z, arch=arch)
+  mean = jnp.mean(w, 0)
+  return mean, jnp.sqrt(jnp.mean(jnp.sum(jnp.square(w - mean), -1)))
+
+
+def save_gan(
+  folder: str | os.PathLike, gan: Gan, *, dtype: str = "float32"
+) -> None:
+  """Writes the folder that `load_gan` reads."""
+  tree = {
+    "generator": gan.generator,
+    "discriminator": gan.discriminator,
+    "mean_latent": gan.mean_latent,
+    "latent_std": gan.latent_std,
+  }
+  metadata = {
+    "architecture": gan.arch.to_dict(),
+    "provenance": gan.provenance,
+  }
+  save_weights(folder, tree, metadata, dtype=dtype)
+
+
+def load_gan(folder: str | os.PathLike) -> Gan:
+  """Reads a folder and checks every shape against its architecture.
+
+  Raises:
+    UserError: if files are missing, or do not fit the architecture.
+  """
+  tree, metadata = load_weights(folder)
+  try:
+    arch = Architecture.from_dict(metadata["architecture"])
+    gan = Gan(arch=arch, provenance=metadata.get("provenance", {}), **tree)
+  except (KeyError, TypeError) as error:
+    raise UserError(f"{folder}: not a GAN folder ({error})") from error
+  for name, init in (
+    ("generator", init_generator),
+    ("discriminator", init_discriminator),
+  ):
+    expected = jax.eval_shape(lambda k, i=init: i(k, arch), jax.random.key(0))
+    _check_shapes(folder, name, expected, getattr(gan, name))
+  return gan
+
+
+def _check_shapes(folder, name, expected, actual):
+  shapes = [
+    {
+      jax.tree_util.keystr(path, simple=True, separator="/"): leaf.shape
+      for path, leaf in jax.tree_util.tree_leaves_with_path(tree)
+    }
+    for tree in (expected, actual)
+  ]
+  differ = sorted(
+    k
+    for k in shapes[0].keys() | shapes[1].keys()
+    if shapes[0].get(k) != shapes[1].get(k)
+  )
+  if differ:
+    raise UserError(
+      f"{folder}: {name} does not fit its architecture at {differ[0]}"
+      f" ({len(differ)} places); convert or train it again"
+    )

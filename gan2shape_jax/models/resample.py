@@ -1,0 +1,121 @@
+"""[1, 3, 3, 1] up- and down-sampling of feature maps [b, h, w, c].
+
+The functions of StyleGAN2's `upfirdn2d`, border pixels included, without zero
+insertion, grouped or dilated convolutions: filter and convolution are merged
+or split into their even and odd phases, which see plain slices only. Gains
+are the reference's: 1 going down, 4 (2 per axis) going up.
+"""
+
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+from jaxtyping import Array, Float
+
+TAPS = np.array([1.0, 3.0, 3.0, 1.0], np.float32) / 8
+
+
+def conv(
+  x: Float[Array, "b h w c"],
+  kernel: Float[Array, "kh kw c d"],
+  *,
+  stride: int = 1,
+  padding: str = "SAME",
+) -> Float[Array, "b h2 w2 d"]:
+  """Plain correlation, NHWC with an HWIO kernel."""
+  return lax.conv_general_dilated(
+    x,
+    kernel,
+    (stride, stride),
+    padding,
+    dimension_numbers=("NHWC", "HWIO", "NHWC"),
+  )
+
+
+def upsample(x: Float[Array, "b h w c"]) -> Float[Array, "b h2 w2 c"]:
+  """Doubles the side: upfirdn of up 2, pad (2, 1), gain 4."""
+  return _upsample_axis(_upsample_axis(x, 1), 2)
+
+
+def downsample(x: Float[Array, "b h w c"]) -> Float[Array, "b h2 w2 c"]:
+  """Halves the (even) side: upfirdn of pad (1, 1), down 2, gain 1."""
+  return _downsample_axis(_downsample_axis(x, 1), 2)
+
+
+def upsample_conv(
+  x: Float[Array, "b h w c"], kernel: Float[Array, "3 3 c d"]
+) -> Float[Array, "b h2 w2 d"]:
+  """Doubles the side: stride-2 transposed convolution, then blur of pad (1, 1).
+
+  `kernel` is a correlation kernel on the upsampled map: the spatially flipped
+  kernel of the reference's transposed convolution. Its composition with the
+  blur spans 6 taps per axis, 3 per output phase, so the whole is one SAME
+  convolution to 4 d channels at the *input* side and a depth-to-space, with as
+  many multiply-adds as a 3x3 convolution at the output side.
+  """
+  b, h, w, _ = x.shape
+  d = kernel.shape[-1]
+  # Output 2m + p sees x[m - 1 + a] with tap 5 - (2 * (2 - a) + p) = 2a + 1 - p
+  # of the correlation form of kernel * blur.
+  taps = _compose(kernel, 2 * TAPS).reshape(3, 2, 3, 2, -1, d)
+  taps = taps[:, ::-1, :, ::-1].transpose(0, 2, 4, 1, 3, 5)
+  y = conv(x, taps.reshape(3, 3, -1, 4 * d)).reshape(b, h, w, 2, 2, d)
+  return y.transpose(0, 1, 3, 2, 4, 5).reshape(b, 2 * h, 2 * w, d)
+
+
+def downsample_conv(
+  x: Float[Array, "b h w c"], kernel: Float[Array, "3 3 c d"]
+) -> Float[Array, "b h2 w2 d"]:
+  """Halves the (even) side: blur of pad (2, 2), then a stride-2 convolution."""
+  y = jnp.pad(x, ((0, 0), (2, 2), (2, 2), (0, 0)))
+  y = _blur_axis(_blur_axis(y, 1), 2)
+  return conv(y, kernel, stride=2, padding="VALID")
+
+
+def _compose(kernel, taps):
+  """Full convolution [6, 6, c, d] of a 3x3 kernel with the blur."""
+  for axis in (0, 1):
+    size = kernel.shape[axis] + 3
+    pads = [
+      [(i, 3 - i) if a == axis else (0, 0) for a in range(4)] for i in range(4)
+    ]
+    kernel = sum(
+      t * jnp.pad(kernel, p) for t, p in zip(taps, pads, strict=True)
+    )
+    assert kernel.shape[axis] == size
+  return kernel
+
+
+def _shifted(x, axis):
+  """(x[m - 1], x[m + 1]) along an axis, zero outside."""
+  n = x.shape[axis]
+  pads = [(0, 0)] * x.ndim
+  pads[axis] = (1, 1)
+  x = jnp.pad(x, pads)
+  return lax.slice_in_dim(x, 0, n, axis=axis), lax.slice_in_dim(
+    x, 2, n + 2, axis=axis
+  )
+
+
+def _upsample_axis(x, axis):
+  before, after = _shifted(x, axis)
+  both = jnp.stack([before + 3 * x, 3 * x + after], axis + 1) / 4
+  shape = list(x.shape)
+  shape[axis] *= 2
+  return both.reshape(shape)
+
+
+def _downsample_axis(x, axis):
+  shape = list(x.shape)
+  shape[axis : axis + 1] = [shape[axis] // 2, 2]
+  even, odd = jnp.moveaxis(x.reshape(shape), axis + 1, 0)
+  return (
+    _shifted(odd, axis)[0] + 3 * (even + odd) + _shifted(even, axis)[1]
+  ) / 8
+
+
+def _blur_axis(x, axis):
+  """VALID blur: 3 pixels shorter."""
+  n = x.shape[axis] - 3
+  return sum(
+    t * lax.slice_in_dim(x, i, i + n, axis=axis) for i, t in enumerate(TAPS)
+  )

@@ -1,0 +1,88 @@
+"""Weights on disk: a folder of `weights.safetensors` and `metadata.json`.
+
+The tree is a nested dict of arrays; its paths become flat keys such as
+`mapping/dense_1/kernel`. Floating leaves may be stored as float16 and are
+always float32 in memory; other leaves keep their type.
+"""
+
+import json
+import os
+import shutil
+from pathlib import Path
+
+import numpy as np
+import safetensors
+import safetensors.numpy
+from flax import traverse_util
+from jaxtyping import PyTree
+
+from gan2shape_jax.errors import UserError
+
+_WEIGHTS = "weights.safetensors"
+_METADATA = "metadata.json"
+
+
+def save_weights(
+  folder: str | os.PathLike,
+  tree: PyTree,
+  metadata: dict,
+  *,
+  dtype: str = "float32",
+) -> None:
+  """Writes a nested dict of arrays and its metadata, replacing the folder.
+
+  The folder appears at once with both files or not at all.
+
+  Args:
+    folder: where to write; a folder of that name is replaced.
+    tree: nested dict of arrays; keys are strings without "/".
+    metadata: JSON-serialisable.
+    dtype: "float32" or "float16", the type of floating leaves on disk.
+  """
+  if dtype not in ("float32", "float16"):
+    raise ValueError(f"dtype is float32 or float16, not {dtype}")
+  folder = Path(folder)
+  arrays = {
+    name: _with_dtype(np.asarray(leaf), dtype)
+    for name, leaf in traverse_util.flatten_dict(tree, sep="/").items()
+  }
+  new = folder.with_name(folder.name + ".new")
+  old = folder.with_name(folder.name + ".old")
+  for leftover in (new, old):
+    shutil.rmtree(leftover, ignore_errors=True)
+  new.mkdir(parents=True)
+  safetensors.numpy.save_file(arrays, new / _WEIGHTS)
+  (new / _METADATA).write_text(json.dumps(metadata, indent=2) + "\n")
+  if folder.exists():
+    folder.rename(old)
+  new.rename(folder)
+  shutil.rmtree(old, ignore_errors=True)
+
+
+def load_weights(folder: str | os.PathLike) -> tuple[PyTree, dict]:
+  """The tree (floating leaves as float32 numpy arrays) and the metadata.
+
+  Raises:
+    UserError: if a file is missing or unreadable.
+  """
+  folder = Path(folder)
+  try:
+    arrays = safetensors.numpy.load_file(folder / _WEIGHTS)
+    metadata = json.loads((folder / _METADATA).read_text())
+  except FileNotFoundError as error:
+    raise UserError(
+      f"{folder}: no weights there ({_WEIGHTS} and {_METADATA} are needed)"
+    ) from error
+  except (safetensors.SafetensorError, ValueError, OSError) as error:
+    raise UserError(
+      f"{folder}: unreadable weights, write or copy them again ({error})"
+    ) from error
+  arrays = {k: _with_dtype(v, "float32") for k, v in arrays.items()}
+  return traverse_util.unflatten_dict(arrays, sep="/"), metadata
+
+
+def _with_dtype(array, dtype):
+  floating = np.issubdtype(array.dtype, np.floating)
+  # safetensors writes the buffer as it lies, so it must be contiguous.
+  # (`ascontiguousarray` would turn scalars into vectors.)
+  return np.array(array, dtype if floating else array.dtype, order="C")
