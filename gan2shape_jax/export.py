@@ -35,6 +35,7 @@ from PIL import Image
 from gan2shape_jax import meshes, sheets, views
 from gan2shape_jax.render.camera import Camera
 from gan2shape_jax.render.geometry import depth_to_points
+from gan2shape_jax.types import Reconstruction
 
 _SMALLEST = 128
 _FRAME_MILLISECONDS = 60
@@ -78,7 +79,7 @@ def export_picture(
   folder: Path,
   name: str,
   picture: Float[Array | np.ndarray, "h w 3"],
-  reconstruction: views.Reconstruction,
+  reconstruction: Reconstruction,
   camera: Camera,
   *,
   max_yaw: float,

@@ -23,6 +23,7 @@ from gan2shape_jax.render.camera import (
 from gan2shape_jax.render.compose import render_view
 from gan2shape_jax.render.mesh import render_mesh
 from gan2shape_jax.render.shading import Light, apply_shading, shade
+from gan2shape_jax.types import Reconstruction
 
 # GAN2Shape model.py, save_results: a canonical mask from here on is object.
 MASK_THRESHOLD = 0.3
@@ -31,27 +32,6 @@ CLAY = 0.7
 RELIGHT_DIFFUSE = (0.3, 0.6)
 RELIGHT_Y = (0.0, 0.6)
 RELIGHT_X = (-1.5, -0.7, 0.0, 0.7, 1.5)
-
-
-@struct.dataclass
-class Reconstruction:
-  """What is known of one picture: its factors, in the canonical frame.
-
-  Attributes:
-    depth: canonical depth, scene units.
-    albedo: in [-1, 1].
-    normal: inward unit normals of `depth`.
-    light: the picture's light.
-    pose: the view in which the picture was taken.
-    mask: canonical object mask in [0, 1]; None shows the background too.
-  """
-
-  depth: Float[Array, "h w"]
-  albedo: Float[Array, "h w 3"]
-  normal: Float[Array, "h w 3"]
-  light: Light
-  pose: Pose
-  mask: Float[Array, "h w"] | None = None
 
 
 @struct.dataclass
@@ -216,8 +196,10 @@ def render_frames(
 
 
 def _turn(pose: Pose, vectors: Float[Array, "h w 3"]) -> Float[Array, "h w 3"]:
-  # A sum, not a matmul, which may run in bfloat16.
-  return (pose.rotation * vectors[..., None, :]).sum(-1)
+  # Written out: a matmul may run in bfloat16.
+  x, y, z = (vectors[..., k] for k in range(3))
+  rows = [row[0] * x + row[1] * y + row[2] * z for row in pose.rotation]
+  return jnp.stack(rows, axis=-1)
 
 
 def make_gallery(

@@ -8,10 +8,11 @@ import pytest
 import trimesh
 from PIL import Image
 
-from gan2shape_jax import export, views
+from gan2shape_jax import export
 from gan2shape_jax.render.camera import Camera, identity_pose
 from gan2shape_jax.render.geometry import normals_from_depth
 from gan2shape_jax.render.shading import Light
+from gan2shape_jax.types import Reconstruction
 
 SIZE = 16
 CAMERA = Camera(SIZE)
@@ -24,7 +25,7 @@ def _promised():
 def _reconstruction(mask):
   x, y = np.meshgrid(np.linspace(-1, 1, SIZE), np.linspace(-1, 1, SIZE))
   depth = jnp.asarray(1.02 - 0.09 * np.exp(-3 * (x**2 + y**2)), jnp.float32)
-  return views.Reconstruction(
+  return Reconstruction(
     depth=depth,
     albedo=jnp.asarray(np.stack([x, y, -x], -1), jnp.float32),
     normal=normals_from_depth(depth, CAMERA),

@@ -9,6 +9,7 @@ from gan2shape_jax import views
 from gan2shape_jax.render.camera import Camera, pose_from_angles
 from gan2shape_jax.render.geometry import normals_from_depth
 from gan2shape_jax.render.shading import Light
+from gan2shape_jax.types import Reconstruction
 
 SIZE = 16
 CAMERA = Camera(SIZE)
@@ -21,7 +22,7 @@ def _reconstruction(depth, *, mask=None, angles=(0.2, 0.3, 0.1)):
   x, y = np.meshgrid(np.linspace(-1, 1, SIZE), np.linspace(-1, 1, SIZE))
   albedo = np.stack([0.5 * x, 0.5 * y, 0.3 * x * y], -1).astype(np.float32)
   depth = jnp.asarray(depth, jnp.float32)
-  return views.Reconstruction(
+  return Reconstruction(
     depth=depth,
     albedo=jnp.asarray(albedo),
     normal=normals_from_depth(depth, CAMERA),
@@ -144,6 +145,28 @@ def test_relit_plane_follows_the_lights(plane):
   np.testing.assert_allclose(relit, expected, atol=1e-3)
   levels = plane.relit.mean((1, 2, 3))
   assert np.corrcoef(levels, shading)[0, 1] > 0.999
+
+
+def test_twenty_lights_at_full_size_as_one_program():
+  """Compiled as a batch at real sizes: XLA has been seen to mix up lights."""
+  size = 64
+  camera = Camera(size)
+  y, x = np.mgrid[-1 : 1 : size * 1j, -1 : 1 : size * 1j]
+  depth = jnp.asarray(1 - 0.06 * np.exp(-3 * (x**2 + y**2)), jnp.float32)
+  rec = Reconstruction(
+    depth=depth,
+    albedo=jnp.zeros((size, size, 3)),
+    normal=normals_from_depth(depth, camera),
+    light=Light(jnp.float32(0.5), jnp.float32(0.4), FRONT),
+    pose=pose_from_angles(jnp.zeros(3), jnp.zeros(3)),
+  )
+  lights = views.relights(rec.light, ALPHA)
+  relit = jax.jit(jax.vmap(views.texture_of, (None, 0)))(rec, lights)
+  cosine = np.einsum("hwc,nc->nhw", rec.normal, lights.direction)
+  ambient = np.asarray(lights.ambient)[:, None, None]
+  diffuse = np.asarray(lights.diffuse)[:, None, None]
+  shading = ambient + diffuse * np.maximum(cosine, 0)
+  np.testing.assert_allclose(relit[..., 0], shading - 1, atol=1e-5)
 
 
 def test_gan_sees_rotations_then_relights_in_order(plane):
