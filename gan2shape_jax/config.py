@@ -28,10 +28,9 @@ def default_config() -> ConfigDict:
   config.data.latents = ""  # folder of NAME.npy latents; "" = invert
   config.data.ground_truth = False  # depth pictures beside the pictures
 
-  # Weights: folders written by tools/.
+  # Folders of weights, as tools/ write them.
   config.weights = ConfigDict()
   config.weights.gan = ""  # generator and discriminator
-  config.weights.networks = ""  # pre-trained networks; "" = from scratch
 
   # Image formation (section 3.1 of the paper; camera of Unsup3d).
   config.camera = ConfigDict()
@@ -61,9 +60,10 @@ def default_config() -> ConfigDict:
   config.light.diffuse = (-0.1, 0.6)  # r, added to the diffuse strength
   config.light.alpha = -0.6  # ambient changes by alpha * r
 
-  # The five networks; zeros take the reference's widths for the image size.
+  # The five networks; width 0 is the reference's for the image size.
   config.networks = ConfigDict()
   config.networks.width = 0
+  config.networks.max_channels = 512
   config.networks.code_size = 256
   config.networks.encoder_width = 32
   config.networks.relative_encoding = False  # E(x) - E(GAN image)

@@ -9,7 +9,7 @@ again from the reconstruction that it was made from (`canonical`).
 
 import functools
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -20,8 +20,8 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray
 from gan2shape_jax import optim, steps
 from gan2shape_jax.chunks import make_chunk
 from gan2shape_jax.metrics import evaluate_depth
-from gan2shape_jax.render.compose import render_view
-from gan2shape_jax.render.rasterize import warp_depth
+from gan2shape_jax.render.compose import Rendering, render_view
+from gan2shape_jax.render.geometry import normals_from_depth
 from gan2shape_jax.render.shading import apply_shading, shade
 from gan2shape_jax.schedule import Phase
 from gan2shape_jax.system import System
@@ -83,7 +83,7 @@ def enter_phase(
   trainable, _ = optim.split_trainable(params, phase.trainable)
   return Fit(
     params=params,
-    optimizer=system.optimizer(phase.step).init(trainable),
+    optimizer=system.optimizers[phase.step].init(trainable),
     iteration=jnp.int32(0),
     key=jax.random.fold_in(key, index),
     canonical=canonical,
@@ -122,7 +122,7 @@ def phase_chunk(
   One program per step and flip, whatever the stage and the picture.
   """
   loss_function = _LOSSES[step]
-  optimizer = system.optimizer(step)
+  optimizer = system.optimizers[step]
   names = Phase(step, 0, 0).trainable
 
   def iterate(fit: Fit, frozen: Params, data: Any):
@@ -149,38 +149,38 @@ def phase_chunk(
   return make_chunk(iterate, scan=scan)
 
 
-class InputView(NamedTuple):
-  """The reconstruction as seen in the picture's own view."""
-
-  image: Float[Array, "h w 3"]
-  depth: Float[Array, "h w"]
-  mask: Float[Array, "h w"]
-
-
-def render_input_view(
-  system: System, reconstruction: Reconstruction
-) -> InputView:
-  """Renders a reconstruction in the view of its picture."""
-  texture = apply_shading(
-    reconstruction.albedo, shade(reconstruction.normal, reconstruction.light)
-  )
-  rendering = render_view(
-    reconstruction.depth, texture, reconstruction.pose, system.camera
-  )
-  return InputView(rendering.image, rendering.depth, rendering.mask)
-
-
 def evaluate(
   system: System, params: Params, picture: Picture, truth: GroundTruth
 ) -> dict[str, Float[Array, ""]]:
   """Errors of the shape in the input view; see `metrics.evaluate_depth`."""
-  view = render_input_view(system, _reconstruct(system)(params, picture))
+  view = _input_view(system)(params, picture)
   return evaluate_depth(
     view.depth, view.mask, truth.depth, truth.mask, system.camera
   )
 
 
+def preview(
+  system: System, params: Params, picture: Picture
+) -> Float[Array, "h 4*w 3"]:
+  """Picture, reconstruction, normals and clay side by side, in [-1, 1]."""
+  view = _input_view(system)(params, picture)
+  normal = normals_from_depth(view.depth, system.camera)
+  clay = jnp.broadcast_to(1.4 * normal[..., 2:] - 1, normal.shape)
+  return jnp.concatenate([picture.image, view.image, normal, clay], axis=1)
+
+
 # Compiled once for all pictures.
+
+
+@functools.cache
+def _input_view(system):
+  @jax.jit
+  def render(params, picture) -> Rendering:
+    found = steps.reconstruct(system, params, picture)
+    texture = apply_shading(found.albedo, shade(found.normal, found.light))
+    return render_view(found.depth, texture, found.pose, system.camera)
+
+  return render
 
 
 @functools.cache

@@ -66,7 +66,7 @@ def predict_pose(
 ) -> Pose:
   """Pose of the object in a picture, relative to the canonical one."""
   view = system.networks.view.apply(params["view"], image)
-  return system.decode_view(view + system.view_prior.mean)
+  return system.decode_view(view + jnp.array(system.view_mean))
 
 
 def predict_light(
@@ -74,7 +74,7 @@ def predict_light(
 ) -> Light:
   """Light in a picture."""
   light = system.networks.light.apply(params["light"], image)
-  return decode.decode_light(light + system.light_mean)
+  return decode.decode_light(light + jnp.array(system.light_mean))
 
 
 def reconstruct(
@@ -127,7 +127,7 @@ def prior_loss(
   key: PRNGKeyArray,
   flip: bool,
 ) -> Loss:
-  """Mean squared error to the prior (GAN2Shape model.py, init_netD_ellipsoid)."""
+  """Mean squared error to the prior (GAN2Shape init_netD_ellipsoid)."""
   del frozen, key, flip
   depth = unclamped_depth(system, params, data.image)
   loss = jnp.mean((depth - data.depth) ** 2)
@@ -158,12 +158,14 @@ def prepare_albedo(
   )
   pose = predict_pose(system, params, image)
   light = predict_light(system, params, image)
-  view = jax.vmap(lambda d: compose.view_grid(d, pose, system.camera))(depth)
-  mask = jnp.prod(view.mask, axis=0)
+  grid, _, mask = jax.vmap(
+    lambda d: compose.view_grid(d, pose, system.camera)
+  )(depth)
+  mask = jnp.prod(mask, axis=0)
   return AlbedoData(
     image=image,
     shading=jax.vmap(lambda n: shading.shade(n, light))(normal),
-    grid=view.grid,
+    grid=grid,
     mask=mask,
     features=system.perceptual.features(frozen, image * mask[..., None]),
   )
@@ -245,20 +247,16 @@ def sample_pseudo(
   """Renders the shape under one random view and light (a pseudo-sample)."""
   light_key, view_key = jax.random.split(key)
   canonical = data.canonical
-  light = priors.relight(
-    canonical.light, priors.sample_light(light_key, system.light_prior)
-  )
-  pose = system.decode_view(priors.sample_view(view_key, system.view_prior))
+  light = priors.relight(canonical.light, system.sample_light(light_key))
+  pose = system.decode_view(system.sample_view(view_key))
   texture = shading.apply_shading(
     canonical.albedo, shading.shade(canonical.normal, light)
   )
-  view = compose.view_grid(canonical.depth, pose, system.camera)
-  return Samples(
-    image=jnp.clip(sampling.sample_bilinear(texture, view.grid), -1.0, 1.0),
-    mask=sampling.sample_nearest(data.sample_mask[..., None], view.grid)[
-      ..., 0
-    ],
+  rendering = compose.render_view(
+    canonical.depth, texture, pose, system.camera
   )
+  mask = sampling.sample_nearest(data.sample_mask[..., None], rendering.grid)
+  return Samples(rendering.image, mask[..., 0])
 
 
 def project(
@@ -307,7 +305,7 @@ def project_loss(
     {
       "pixel": losses.photometric(projected, pseudo.image, pseudo.mask),
       "feature": feature,
-      "offset": system.offset_weight * jnp.mean(offset**2),
+      "offset": system.offset_weight * losses.latent_offset(offset),
     }
   )
 

@@ -7,20 +7,24 @@ the compiled code as constants).
 """
 
 import dataclasses
-import functools
+import math
+import pathlib
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
-from jaxtyping import Array, Float
+import optax
+from jaxtyping import Array, Float, PRNGKeyArray
 from ml_collections import ConfigDict
 
-from gan2shape_jax import decode, losses, priors, weights
+from gan2shape_jax import decode, losses, optim, priors, weights
+from gan2shape_jax.errors import UserError
 from gan2shape_jax.models import discriminator, networks, stylegan2
+from gan2shape_jax.models.architecture import Architecture
 from gan2shape_jax.render.camera import Camera, Pose
-from gan2shape_jax.render.sampling import resize
+from gan2shape_jax.render.sampling import resize_area, resize_bilinear
 
 Params = dict[str, Any]
 Features = tuple[Float[Array, "..."], ...]
@@ -35,18 +39,30 @@ class Perceptual(NamedTuple):
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class System:
-  """The functions and numbers of a run; see `config.py` for the numbers."""
+  """The functions and numbers of a run; see `config.py` for the numbers.
+
+  Attributes that need a word:
+    optimizers: by step of the schedule.
+    decode_view: raw view -> pose.
+    prior_depth: object mask -> depth of the ellipsoid.
+    view_mean, light_mean: what the networks' answers are added to.
+    sample_view, sample_light: draw from the distributions of pseudo-samples.
+    offset_layers: how far before the end of the mapping network offsets enter.
+  """
 
   camera: Camera
   networks: networks.Networks
-  architecture: stylegan2.Architecture
+  architecture: Architecture
   perceptual: Perceptual
+
+  optimizers: dict[str, optax.GradientTransformation]
 
   decode_view: Callable[[Float[Array, " 6"]], Pose]
   prior_depth: Callable[[Float[Array, "h w"]], Float[Array, "h w"]]
-  view_prior: priors.ViewPrior
-  light_prior: priors.LightPrior
+  view_mean: tuple[float, ...]
+  sample_view: Callable[[PRNGKeyArray], Float[Array, " 6"]]
   light_mean: tuple[float, ...]
+  sample_light: Callable[[PRNGKeyArray], priors.LightChange]
 
   border_depth: float
   border_weight: float
@@ -54,6 +70,7 @@ class System:
   offset_layers: int
   use_object_mask: bool
   batch_size: int
+  collect_batches: int
   perceptual_weight: float
   smooth_weight: float
   offset_weight: float
@@ -66,7 +83,17 @@ class System:
       frozen["generator"], latent, arch=self.architecture
     )
     image = jnp.clip(image, -1.0, 1.0)
-    return resize(image, self.camera.image_size)
+    size = self.camera.image_size
+    shrinks = size < self.architecture.image_size
+    return (resize_area if shrinks else resize_bilinear)(image, (size, size))
+
+  def map_latent(
+    self, frozen: Params, z: Float[Array, "*n l"]
+  ) -> Float[Array, "*n l"]:
+    """The whole mapping network, Z to W."""
+    return stylegan2.map_latent(
+      frozen["generator"], z, arch=self.architecture
+    )
 
   def map_head(self, frozen: Params) -> Float[Array, " l"]:
     """The mapping of the zero latent, up to where offsets enter."""
@@ -95,6 +122,115 @@ class System:
 
   def features(self, frozen: Params, image: Float[Array, "h w 3"]) -> Features:
     """The discriminator's view of an image: its first residual blocks."""
-    return discriminator.discriminator_features(
-      frozen["discriminator"], image, arch=self.architecture
+    return _discriminator_features(self.architecture, frozen, image)
+
+
+def build_system(config: ConfigDict) -> tuple[System, Params]:
+  """Builds the functions and loads the weights of a run.
+
+  Returns:
+    The system, and the frozen weights: `generator` and `discriminator`.
+
+  Raises:
+    UserError: weights that are missing, broken or too small for the pictures.
+  """
+  frozen, architecture = _load_gan(config)
+  camera = Camera(
+    image_size=config.image_size,
+    fov=config.camera.fov,
+    depth_min=config.camera.depth_min,
+    depth_max=config.camera.depth_max,
+    rotation_center=config.camera.rotation_center,
+  )
+  view, light, loss = config.view, config.light, config.loss
+  view_prior = priors.ViewPrior(
+    mean=jnp.array(view.mean), cov=jnp.diag(jnp.array(view.std) ** 2)
+  )
+  light_prior = priors.LightPrior(
+    light.x, light.y, light.diffuse, alpha=light.alpha
+  )
+  adam = partial(
+    optim.adam_with_l2, weight_decay=config.optimizer.weight_decay
+  )
+  usual = adam(config.optimizer.learning_rate)
+  features = partial(_discriminator_features, architecture)
+  system = System(
+    camera=camera,
+    networks=networks.build_networks(
+      config.image_size,
+      latent_size=architecture.latent_size,
+      width=config.networks.width or None,
+      max_channels=config.networks.max_channels,
+      code_size=config.networks.code_size,
+      encoder_width=config.networks.encoder_width,
+    ),
+    architecture=architecture,
+    perceptual=Perceptual(features, _feature_distance),
+    optimizers={
+      "prior": adam(config.prior.learning_rate),
+      "albedo": usual,
+      "project": usual,
+      "shape": usual,
+    },
+    decode_view=partial(
+      decode.decode_view,
+      max_rotation=math.radians(view.max_rotation),
+      max_translation_xy=view.max_translation,
+      max_translation_z=view.max_translation_z,
+    ),
+    prior_depth=partial(_prior_depth, config.prior),
+    view_mean=view.mean,
+    sample_view=partial(
+      priors.sample_view, prior=view_prior, view_scale=view.scale
+    ),
+    light_mean=light.mean,
+    sample_light=partial(priors.sample_light, prior=light_prior),
+    border_depth=config.camera.border_depth,
+    border_weight=config.camera.border_weight,
+    relative_encoding=config.networks.relative_encoding,
+    offset_layers=config.networks.offset_layers,
+    use_object_mask=loss.object_mask,
+    batch_size=config.schedule.batch_size,
+    collect_batches=config.schedule.collect_batches,
+    perceptual_weight=loss.perceptual,
+    smooth_weight=loss.smooth,
+    offset_weight=loss.offset,
+  )
+  return system, frozen
+
+
+def _load_gan(config):
+  folder = pathlib.Path(config.weights.gan)
+  tree, metadata = weights.load_weights(folder)
+  architecture = Architecture.from_dict(metadata["architecture"])
+  if config.networks.offset_layers > architecture.mapping_layers:
+    raise UserError(
+      f"{folder}: its mapping network has {architecture.mapping_layers} layers;"
+      f" lower networks.offset_layers={config.networks.offset_layers}"
     )
+  frozen = {name: tree[name] for name in ("generator", "discriminator")}
+  return jax.tree.map(jnp.asarray, frozen), architecture
+
+
+def _discriminator_features(architecture, frozen, image):
+  return discriminator.discriminator_features(
+    frozen["discriminator"], image, arch=architecture
+  )
+
+
+def _feature_distance(features, target):
+  everywhere = jnp.ones(features[0].shape[:2])
+  return losses.feature_distance(features, target, everywhere)
+
+
+def _prior_depth(prior, mask):
+  size = mask.shape[0]
+  box = priors.adjust_box(
+    priors.mask_box(mask),
+    size,
+    grow_top=prior.grow_top,
+    grow_bottom=prior.grow_bottom,
+    shrink_sides=prior.shrink_sides,
+    bottom_to_border=prior.bottom_to_border,
+  )
+  return priors.ellipsoid_depth(box, size, near=prior.near, far=prior.far)

@@ -8,6 +8,9 @@ pictures are the same bundle with a leading axis on every leaf.
 import flax.struct
 from jaxtyping import Array, Float
 
+from gan2shape_jax.render.camera import Pose
+from gan2shape_jax.render.shading import Light
+
 
 @flax.struct.dataclass
 class Picture:
@@ -38,3 +41,24 @@ class GroundTruth:
 
   depth: Float[Array, "*batch h w"]
   mask: Float[Array, "*batch h w"]
+
+
+@flax.struct.dataclass
+class Reconstruction:
+  """What is known of one picture: its factors, in the canonical frame.
+
+  Attributes:
+    depth: canonical depth, scene units.
+    albedo: in [-1, 1].
+    normal: inward unit normals of `depth`.
+    light: the picture's light.
+    pose: the view in which the picture was taken.
+    mask: canonical object mask in [0, 1]; None shows the background too.
+  """
+
+  depth: Float[Array, "h w"]
+  albedo: Float[Array, "h w 3"]
+  normal: Float[Array, "h w 3"]
+  light: Light
+  pose: Pose
+  mask: Float[Array, "h w"] | None = None
