@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import render_oracle as oracle
-from jax import export
+from jax import export, sharding
 
 from gan2shape_jax import render
 from gan2shape_jax.render import fragments
@@ -269,6 +269,22 @@ def test_vmap_over_views_and_over_images():
     for j, (angles, translation) in enumerate(views):
       single, _ = warp(depth, angles, translation, camera)
       np.testing.assert_allclose(batched[i, j], single, atol=2e-6)
+
+
+def test_works_inside_shard_map():
+  camera = render.Camera(SIZE)
+  mesh = jax.make_mesh((1,), ("image",), axis_types=(sharding.AxisType.Auto,))
+  angles, translation = map(jnp.asarray, oracle.view("all 30"))
+  spec = sharding.PartitionSpec("image")
+
+  @functools.partial(jax.shard_map, mesh=mesh, in_specs=spec, out_specs=spec)
+  def sharded(depths):
+    return jax.vmap(lambda d: warp(d, angles, translation, camera)[0])(depths)
+
+  depth = jnp.asarray(oracle.scene("border", SIZE))
+  expected, _ = warp(depth, angles, translation, camera)
+  actual = jax.jit(sharded)(depth[None])[0]
+  np.testing.assert_allclose(actual, expected, atol=2e-6)
 
 
 @pytest.mark.parametrize("platform", ["cuda", "tpu"])

@@ -7,7 +7,6 @@ the view that of the picture.
 
 import jax.numpy as jnp
 from flax import struct
-from jax import lax
 from jaxtyping import Array, Float
 
 from gan2shape_jax.render.camera import (
@@ -78,9 +77,8 @@ def view_grid(
   far = camera.view_depth_max
   depth_view = jnp.clip(raw_depth, camera.view_depth_min, far)
   # The margin rule, GAN2Shape model.py:514.
-  mask = lax.stop_gradient(covered & (depth_view < far))
-  grid = inverse_grid(depth_view, pose, camera)
-  return grid, depth_view, mask.astype(depth_view.dtype)
+  mask = (covered & (depth_view < far)).astype(depth_view.dtype)
+  return inverse_grid(depth_view, pose, camera), depth_view, mask
 
 
 def render_view(

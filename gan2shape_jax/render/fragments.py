@@ -117,8 +117,9 @@ def _find_faces(points, *, view, budget):
     pixel = jnp.where(hit, row * size + column, nearest.size)
     return first + slots.size, nearest.at[pixel].min(key, mode="drop")
 
-  state = jnp.int32(0), jnp.full(size**2, _EMPTY)
-  _, nearest = lax.while_loop(unfinished, draw_chunk, state)
+  # Made like `end`, so that under shard_map it varies over the same mesh axes.
+  nearest = lax.full_like(end, _EMPTY, shape=(size**2,))
+  _, nearest = lax.while_loop(unfinished, draw_chunk, (jnp.int32(0), nearest))
   face = nearest & ((1 << face_bits) - 1)
   return jnp.where(nearest == _EMPTY, -1, face).reshape(size, size)
 
