@@ -1,4 +1,4 @@
-"""A trained GAN as other programs load it: both networks and statistics of w."""
+"""A trained GAN on disk: both networks and the statistics of w."""
 
 import dataclasses
 import os

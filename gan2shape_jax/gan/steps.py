@@ -16,7 +16,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from gan2shape_jax.gan import losses
 from gan2shape_jax.gan.pictures import to_float
-from gan2shape_jax.gan.state import GanState, Hyper, optimizers
+from gan2shape_jax.gan.state import Hyper, optimizers
 from gan2shape_jax.models.architecture import Architecture
 from gan2shape_jax.models.discriminator import discriminate
 from gan2shape_jax.models.stylegan2 import map_latent, noise_sides, synthesize

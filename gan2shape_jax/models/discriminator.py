@@ -26,6 +26,7 @@ class Conv(nn.Module):
 
   @nn.compact
   def __call__(self, x):
+    """[b, h, w, c] to [b, h, w, features], or half the side."""
     kernel, scale = equalized.conv_kernel(
       self, self.side, x.shape[-1], self.features
     )
@@ -47,6 +48,7 @@ class Block(nn.Module):
 
   @nn.compact
   def __call__(self, x):
+    """[b, h, w, c] to [b, h/2, w/2, features]."""
     y = Conv(x.shape[-1], 3, name="conv1")(x)
     y = Conv(self.features, 3, down=True, name="conv2")(y)
     skip = Conv(self.features, 1, down=True, activate=False, name="skip")(x)
@@ -63,6 +65,7 @@ class Discriminator(nn.Module):
 
   @nn.compact
   def __call__(self, images, count=None):
+    """Logits [b], or the outputs of the first `count` blocks."""
     arch = self.arch
     sides = arch.resolutions[:0:-1]
     x = Conv(arch.channels[-1], 1, name="rgb")(images)

@@ -34,6 +34,7 @@ class Dense(nn.Module):
 
   @nn.compact
   def __call__(self, x: Float[Array, "*n c"]) -> Float[Array, "*n d"]:
+    """Applies the layer along the last axis."""
     c = x.shape[-1]
     kernel = self.param(
       "kernel",

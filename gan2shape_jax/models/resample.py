@@ -54,11 +54,12 @@ def upsample_conv(
   """
   b, h, w, _ = x.shape
   d = kernel.shape[-1]
-  # Output 2m + p sees x[m - 1 + a] with tap 5 - (2 * (2 - a) + p) = 2a + 1 - p
-  # of the correlation form of kernel * blur.
-  taps = _compose(kernel, 2 * TAPS).reshape(3, 2, 3, 2, -1, d)
-  taps = taps[:, ::-1, :, ::-1].transpose(0, 2, 4, 1, 3, 5)
-  y = conv(x, taps.reshape(3, 3, -1, 4 * d)).reshape(b, h, w, 2, 2, d)
+  taps = 4 * _blur(jnp.pad(kernel, ((3, 3), (3, 3), (0, 0), (0, 0))), (0, 1))
+  # The blur is symmetric, so output 2m + p sees x[m - 1 + a] through tap
+  # 2a + 1 - p of the six.
+  taps = taps.reshape(3, 2, 3, 2, -1, d)[:, ::-1, :, ::-1]
+  taps = taps.transpose(0, 2, 4, 1, 3, 5).reshape(3, 3, -1, 4 * d)
+  y = conv(x, taps).reshape(b, h, w, 2, 2, d)
   return y.transpose(0, 1, 3, 2, 4, 5).reshape(b, 2 * h, 2 * w, d)
 
 
@@ -66,23 +67,19 @@ def downsample_conv(
   x: Float[Array, "b h w c"], kernel: Float[Array, "3 3 c d"]
 ) -> Float[Array, "b h2 w2 d"]:
   """Halves the (even) side: blur of pad (2, 2), then a stride-2 convolution."""
-  y = jnp.pad(x, ((0, 0), (2, 2), (2, 2), (0, 0)))
-  y = _blur_axis(_blur_axis(y, 1), 2)
+  y = _blur(jnp.pad(x, ((0, 0), (2, 2), (2, 2), (0, 0))), (1, 2))
   return conv(y, kernel, stride=2, padding="VALID")
 
 
-def _compose(kernel, taps):
-  """Full convolution [6, 6, c, d] of a 3x3 kernel with the blur."""
-  for axis in (0, 1):
-    size = kernel.shape[axis] + 3
-    pads = [
-      [(i, 3 - i) if a == axis else (0, 0) for a in range(4)] for i in range(4)
-    ]
-    kernel = sum(
-      t * jnp.pad(kernel, p) for t, p in zip(taps, pads, strict=True)
+def _blur(x, axes):
+  """VALID blur, 3 pixels shorter along each of the axes."""
+  for axis in axes:
+    n = x.shape[axis] - 3
+    x = sum(
+      tap * lax.slice_in_dim(x, i, i + n, axis=axis)
+      for i, tap in enumerate(TAPS)
     )
-    assert kernel.shape[axis] == size
-  return kernel
+  return x
 
 
 def _shifted(x, axis):
@@ -91,8 +88,9 @@ def _shifted(x, axis):
   pads = [(0, 0)] * x.ndim
   pads[axis] = (1, 1)
   x = jnp.pad(x, pads)
-  return lax.slice_in_dim(x, 0, n, axis=axis), lax.slice_in_dim(
-    x, 2, n + 2, axis=axis
+  return (
+    lax.slice_in_dim(x, 0, n, axis=axis),
+    lax.slice_in_dim(x, 2, n + 2, axis=axis),
   )
 
 
@@ -108,14 +106,5 @@ def _downsample_axis(x, axis):
   shape = list(x.shape)
   shape[axis : axis + 1] = [shape[axis] // 2, 2]
   even, odd = jnp.moveaxis(x.reshape(shape), axis + 1, 0)
-  return (
-    _shifted(odd, axis)[0] + 3 * (even + odd) + _shifted(even, axis)[1]
-  ) / 8
-
-
-def _blur_axis(x, axis):
-  """VALID blur: 3 pixels shorter."""
-  n = x.shape[axis] - 3
-  return sum(
-    t * lax.slice_in_dim(x, i, i + n, axis=axis) for i, t in enumerate(TAPS)
-  )
+  before, after = _shifted(odd, axis)[0], _shifted(even, axis)[1]
+  return (before + 3 * (even + odd) + after) / 8

@@ -31,6 +31,7 @@ class Mapping(nn.Module):
 
   @nn.compact
   def __call__(self, z, first=0, last=None):
+    """Layers first <= i < last."""
     arch = self.arch
     last = arch.mapping_layers + 1 if last is None else last
     for i in range(first, last):
@@ -53,6 +54,7 @@ class StyledConv(nn.Module):
 
   @nn.compact
   def __call__(self, x, w, noise=None):
+    """[h, w, c] and a latent (l,) to [h, w, features], or twice the side."""
     c = x.shape[-1]
     style = equalized.Dense(c, bias_init=1.0, name="modulation")(w)
     kernel, scale = equalized.conv_kernel(self, 3, c, self.features)
@@ -75,6 +77,7 @@ class ToRGB(nn.Module):
 
   @nn.compact
   def __call__(self, x, w):
+    """[h, w, c] and a latent (l,) to [h, w, 3]."""
     c = x.shape[-1]
     style = equalized.Dense(c, bias_init=1.0, name="modulation")(w)
     kernel, scale = equalized.conv_kernel(self, 1, c, 3)
@@ -90,6 +93,7 @@ class Synthesis(nn.Module):
 
   @nn.compact
   def __call__(self, w, noise=None):
+    """A latent (l,) or (n_latent, l) to a picture."""
     arch = self.arch
     w = jnp.broadcast_to(w, (arch.n_latent, arch.latent_size))
     noise = iter([None] * len(noise_sides(arch)) if noise is None else noise)
