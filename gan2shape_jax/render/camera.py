@@ -160,9 +160,10 @@ def project_to_grid(
 
   Points nearer than NEAR, or behind the eye, fall at 2, outside the picture.
   """
-  z = points[..., 2:]
+  x, y, z = points[..., 0], points[..., 1], points[..., 2]
   visible = z > NEAR
   # The where around z comes before the division, or the unused branch would
   # still send 0 * inf = NaN into the gradient.
-  xy = points[..., :2] / jnp.where(visible, z, 1.0)
-  return jnp.where(visible, xy * (camera.focal / camera.center), 2.0)
+  z = jnp.where(visible, z, 1.0)
+  xy = jnp.stack([x / z, y / z], axis=-1) * (camera.focal / camera.center)
+  return jnp.where(visible[..., None], xy, 2.0)
