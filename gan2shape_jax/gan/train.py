@@ -91,11 +91,13 @@ def train(
   init = jax.jit(
     lambda key: init_state(key, arch, hyper), out_shardings=replicated
   )
-  state = init(jax.random.key(run.seed))
   step_functions = steps.make_steps(arch, hyper, mesh)
-  observer = _Observer(arch, hyper, run, heldout, real)
   with Checkpoints(run.output / "checkpoints") as checkpoints:
-    state = _resume(checkpoints, state, arch)
+    resumes = _can_resume(checkpoints, arch)
+    state = init(jax.random.key(run.seed))
+    if resumes:
+      state = checkpoints.restore(state)
+    observer = _Observer(arch, hyper, run, heldout, real)
     observer.start(int(state.step))
     for step in range(int(state.step), -(-run.images // hyper.batch)):
       indices = pictures.batch_indices(
@@ -122,16 +124,16 @@ def _iterate(step_functions, hyper, state, batch, step):
   return state, metrics
 
 
-def _resume(checkpoints, state, arch):
+def _can_resume(checkpoints, arch):
   progress = checkpoints.latest_progress()
   if progress is None:
-    return state
+    return False
   if Architecture.from_dict(progress["architecture"]) != arch:
     raise UserError(
       "the checkpoint in the output folder has another architecture;"
       " give its channels and sizes, or another --output"
     )
-  return checkpoints.restore(state)
+  return True
 
 
 class _Observer:

@@ -1,0 +1,112 @@
+"""The updates: optimiser figures, mixing, and independence of the devices."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from gan2shape_jax.gan.state import Hyper, optimizers
+from gan2shape_jax.gan.steps import mix_latents
+
+
+def first_update(adam, gradient):
+  """Adam's first two steps for a scalar, from its second moment."""
+  state = adam.init(jnp.zeros(()))
+  first, state = adam.update(jnp.asarray(gradient), state)
+  second, _ = adam.update(jnp.asarray(0.0), state)
+  return first, second
+
+
+def test_adam_has_the_references_corrected_settings():
+  """method.md section 11: learning rates and second betas."""
+  for adam, rate, beta in zip(
+    optimizers(Hyper()),
+    (0.0016, 0.00188235),
+    (0.991992, 0.990585),
+    strict=True,
+  ):
+    first, second = first_update(adam, 3.0)
+    np.testing.assert_allclose(first, -rate, rtol=1e-5)
+    # Without a first moment, no gradient means no step.
+    assert second == 0
+    moments = adam.update(jnp.asarray(1.0), adam.init(jnp.zeros(())))[1]
+    np.testing.assert_allclose(1 - moments[0].nu, beta, rtol=1e-6)
+
+
+def test_a_regulariser_that_is_off_needs_no_correction():
+  adam, _ = optimizers(Hyper(path_weight=0.0))
+  np.testing.assert_allclose(first_update(adam, 1.0)[0], -0.002, rtol=1e-5)
+
+
+@pytest.mark.parametrize("probability", [0.0, 1.0])
+def test_mixing_switches_once_from_the_first_to_the_second(probability):
+  w = jnp.broadcast_to(jnp.array([1.0, 2.0])[:, None], (200, 2, 3))
+  rows = mix_latents(jax.random.key(0), w, 6, probability)
+  assert rows.shape == (200, 6, 3)
+  rows = rows[:, :, 0]
+  np.testing.assert_array_equal(rows[:, 0], 1)
+  if probability == 0:
+    np.testing.assert_array_equal(rows, 1)
+  else:
+    np.testing.assert_array_equal(rows[:, -1], 2)
+    assert (np.diff(rows) >= 0).all()
+    crossovers = (rows == 1).sum(1)
+    assert set(np.asarray(crossovers)) == {1, 2, 3, 4, 5}
+
+
+_ONE_ITERATION = """
+import jax, numpy as np
+from jax.sharding import AxisType, NamedSharding, PartitionSpec
+from gan2shape_jax.gan.state import Hyper, init_state
+from gan2shape_jax.gan.steps import make_steps
+from gan2shape_jax.models.architecture import Architecture
+
+arch = Architecture((4,), latent_size=4, mapping_layers=1)
+hyper = Hyper(batch=8)
+pictures = np.random.default_rng(0).integers(0, 255, (8, 4, 4, 3), np.uint8)
+fresh = jax.jit(lambda k: init_state(k, arch, hyper))(jax.random.key(0))
+for n in (1, 4):
+  mesh = jax.make_mesh(
+    (n,), ("batch",), axis_types=(AxisType.Auto,), devices=jax.devices()[:n]
+  )
+  state = jax.device_put(fresh, NamedSharding(mesh, PartitionSpec()))
+  batch = jax.device_put(pictures, NamedSharding(mesh, PartitionSpec("batch")))
+  steps = make_steps(arch, hyper, mesh)
+  metrics = {}
+  for step in (steps.discriminator, steps.r1, steps.generator, steps.path):
+    arguments = (batch,) if step in steps[:2] else ()
+    state, extra = step(jax.tree.map(lambda x: x.copy(), state), *arguments)
+    metrics |= extra
+  sums = [float(abs(x).sum()) for x in jax.tree.leaves(
+    (state.generator, state.discriminator, state.average))]
+  devices = len(state.step.sharding.device_set)
+  print(devices, *[float(metrics[k]) for k in sorted(metrics)], *sums)
+"""
+
+
+def test_devices_do_not_change_the_numbers():
+  """One iteration of all four updates on 1 and on 4 devices."""
+  flags = os.environ.get("XLA_FLAGS", "")
+  environment = {
+    **os.environ,
+    "JAX_PLATFORMS": "cpu",
+    "XLA_FLAGS": flags + " --xla_force_host_platform_device_count=4",
+    "PYTHONPATH": str(Path(__file__).parents[1]),
+  }
+  output = subprocess.run(
+    [sys.executable, "-c", _ONE_ITERATION],
+    env=environment,
+    capture_output=True,
+    text=True,
+    check=True,
+  ).stdout
+  one, four = (np.array(row.split(), float) for row in output.splitlines())
+  assert (one[0], four[0]) == (1, 4)
+  assert np.isfinite(one).all()
+  # The first Adam step is sign(gradient): rounding may turn a zero one.
+  np.testing.assert_allclose(four[1:], one[1:], rtol=2e-3, atol=1e-5)
