@@ -54,7 +54,8 @@ def find_faces(
 
   Args:
     points: the vertices. Faces with a NaN corner, or one nearer than NEAR, are
-      left out.
+      left out; a pixel centre just on a vertex at the rim of such a hole may
+      be lost with them.
     view: the camera to draw with.
 
   Returns:
