@@ -18,4 +18,30 @@ def get_config():
   config.data.count = 1
   config.data.ground_truth = True
   config.weights.gan = f"{DEMO}/gan"
+
+  # Narrow networks: a fifth of the reference's parameters.
+  config.networks.width = 32
+  config.networks.max_channels = 256
+  config.networks.code_size = 128
+  config.networks.relative_encoding = True
+
+  # Views and lights of the synthetic heads: yaw 20, pitch 8, roll 4 degrees
+  # (of 60), no shift; light from the front, the sides or above.
+  config.view.std = (8 / 60, 20 / 60, 4 / 60, 0.0, 0.0, 0.0)
+  config.light.mean = (-0.25, 0.05, 0.0, 0.3)
+  config.light.x = (-0.9, 0.9)
+  config.light.y = (-0.2, 0.8)
+  config.light.diffuse = (-0.1, 0.3)
+
+  config.prior.iterations = 300
+  config.prior.learning_rate = 1e-3
+  config.optimizer.learning_rate = 3e-4
+
+  config.schedule.stages = 2
+  config.schedule.first_stage = (300, 600, 600)
+  config.schedule.later_stages = (100, 300, 600)
+  config.schedule.flip_step1 = (False, False)
+  config.schedule.flip_step3 = (True, True)
+  config.schedule.batch_size = 8
+  config.schedule.collect_batches = 50
   return config

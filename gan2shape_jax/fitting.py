@@ -20,6 +20,7 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray
 from gan2shape_jax import optim, steps
 from gan2shape_jax.chunks import make_chunk
 from gan2shape_jax.metrics import evaluate_depth
+from gan2shape_jax.render.camera import Camera
 from gan2shape_jax.render.compose import Rendering, render_view
 from gan2shape_jax.render.geometry import normals_from_depth
 from gan2shape_jax.render.shading import apply_shading, shade
@@ -79,7 +80,7 @@ def enter_phase(
   """
   phase = phases[index]
   if canonical is None or phase.step == "project":
-    canonical = _reconstruct(system)(params, picture)
+    canonical = reconstruct(system)(params, picture)
   trainable, _ = optim.split_trainable(params, phase.trainable)
   return Fit(
     params=params,
@@ -100,7 +101,7 @@ def prepare_phase(
     return _prepare_albedo(system, phase.flip)(fit.params, frozen, picture)
   # A copy, because the loop donates (consumes) the arrays of its state.
   canonical = jax.tree.map(jnp.copy, fit.canonical)
-  data = _prepare_project(system)(frozen, picture, canonical)
+  data = prepare_project(system)(frozen, picture, canonical)
   if phase.step == "project":
     return data
   collect = _collect(system)
@@ -153,29 +154,40 @@ def evaluate(
   system: System, params: Params, picture: Picture, truth: GroundTruth
 ) -> dict[str, Float[Array, ""]]:
   """Errors of the shape in the input view; see `metrics.evaluate_depth`."""
-  view = _input_view(system)(params, picture)
-  return evaluate_depth(
-    view.depth, view.mask, truth.depth, truth.mask, system.camera
-  )
+  view = render_input(system)(params, picture)
+  return compare(view.depth, view.mask, truth, system.camera)
+
+
+@functools.partial(jax.jit, static_argnames="camera")
+def compare(
+  depth: Float[Array, "h w"],
+  mask: Float[Array, "h w"],
+  truth: GroundTruth,
+  camera: Camera,
+) -> dict[str, Float[Array, ""]]:
+  """Errors of a depth map in the input view, see `metrics.evaluate_depth`."""
+  return evaluate_depth(depth, mask, truth.depth, truth.mask, camera)
 
 
 def preview(
   system: System, params: Params, picture: Picture
 ) -> Float[Array, "h 4*w 3"]:
   """Picture, reconstruction, normals and clay side by side, in [-1, 1]."""
-  view = _input_view(system)(params, picture)
+  view = render_input(system)(params, picture)
   normal = normals_from_depth(view.depth, system.camera)
   clay = jnp.broadcast_to(1.4 * normal[..., 2:] - 1, normal.shape)
   return jnp.concatenate([picture.image, view.image, normal, clay], axis=1)
 
 
-# Compiled once for all pictures.
+# Programs, each compiled once for all pictures.
 
 
 @functools.cache
-def _input_view(system):
+def render_input(system: System) -> Callable[[Params, Picture], Rendering]:
+  """The reconstruction in the view of its picture: `(params, picture)`."""
+
   @jax.jit
-  def render(params, picture) -> Rendering:
+  def render(params, picture):
     found = steps.reconstruct(system, params, picture)
     texture = apply_shading(found.albedo, shade(found.normal, found.light))
     return render_view(found.depth, texture, found.pose, system.camera)
@@ -184,18 +196,37 @@ def _input_view(system):
 
 
 @functools.cache
-def _reconstruct(system):
+def synthesize(system: System) -> Callable[..., Array]:
+  """Compiled `System.synthesize`: `(frozen, latent)`."""
+  return jax.jit(system.synthesize)
+
+
+@functools.cache
+def reconstruct(system: System) -> Callable[..., Reconstruction]:
+  """Compiled `steps.reconstruct`: `(params, picture)`."""
   return jax.jit(functools.partial(steps.reconstruct, system))
+
+
+@functools.cache
+def prepare_project(system: System) -> Callable[..., steps.ProjectData]:
+  """Compiled `steps.prepare_project`: `(frozen, picture, canonical)`."""
+  return jax.jit(functools.partial(steps.prepare_project, system))
+
+
+@functools.cache
+def project(system: System) -> Callable[..., Array]:
+  """Compiled projections: `(params, frozen, data, images) -> images`."""
+
+  @jax.jit
+  def images_of(params, frozen, data, images):
+    return steps.project(system, params, frozen, data, images)[0]
+
+  return images_of
 
 
 @functools.cache
 def _prepare_albedo(system, flip):
   return jax.jit(functools.partial(steps.prepare_albedo, system, flip=flip))
-
-
-@functools.cache
-def _prepare_project(system):
-  return jax.jit(functools.partial(steps.prepare_project, system))
 
 
 @functools.cache

@@ -11,6 +11,7 @@ rosinality/stylegan2-pytorch projector.py; with the discriminator in the place
 of VGG, and without optimising noise maps.
 """
 
+import math
 from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
@@ -19,7 +20,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, Float
 
 from gan2shape_jax import losses
 from gan2shape_jax.chunks import make_chunk
@@ -34,10 +35,20 @@ _PICTURES = (0, None, 0, 0, None)
 
 
 class LatentStatistics(NamedTuple):
-  """Mean and standard deviation of the latents in W, per channel."""
+  """Where the latents of a GAN lie in W.
+
+  Attributes:
+    mean: mean latent.
+    spread: root mean square distance from it, over all channels together.
+  """
 
   mean: Float[Array, " l"]
-  deviation: Float[Array, " l"]
+  spread: Float[Array, ""]
+
+  @property
+  def deviation(self) -> Float[Array, ""]:
+    """The same for one channel: a standard deviation."""
+    return self.spread / math.sqrt(self.mean.size)
 
 
 class Inversion(NamedTuple):
@@ -53,20 +64,6 @@ class Inversion(NamedTuple):
   latent: Float[Array, "p n l"]
   image: Float[Array, "p h w 3"]
   losses: dict[str, Float[Array, " p"]]
-
-
-def latent_statistics(
-  key: PRNGKeyArray,
-  frozen: Params,
-  *,
-  map_latent: Callable[[Params, Float[Array, "s l"]], Float[Array, "s l"]],
-  latent_size: int,
-  samples: int = 4096,
-) -> LatentStatistics:
-  """Samples the mapping network, `map_latent(frozen, z) -> w`."""
-  z = jax.random.normal(key, (samples, latent_size))
-  w = jax.jit(map_latent)(frozen, z)
-  return LatentStatistics(jnp.mean(w, 0), jnp.std(w, 0))
 
 
 def learning_rate_ramp(

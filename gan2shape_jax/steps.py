@@ -158,9 +158,9 @@ def prepare_albedo(
   )
   pose = predict_pose(system, params, image)
   light = predict_light(system, params, image)
-  grid, _, mask = jax.vmap(
-    lambda d: compose.view_grid(d, pose, system.camera)
-  )(depth)
+  grid, _, mask = jax.vmap(lambda d: compose.view_grid(d, pose, system.camera))(
+    depth
+  )
   mask = jnp.prod(mask, axis=0)
   return AlbedoData(
     image=image,
@@ -252,9 +252,7 @@ def sample_pseudo(
   texture = shading.apply_shading(
     canonical.albedo, shading.shade(canonical.normal, light)
   )
-  rendering = compose.render_view(
-    canonical.depth, texture, pose, system.camera
-  )
+  rendering = compose.render_view(canonical.depth, texture, pose, system.camera)
   mask = sampling.sample_nearest(data.sample_mask[..., None], rendering.grid)
   return Samples(rendering.image, mask[..., 0])
 
@@ -347,9 +345,7 @@ def draw_batch(
   order = jax.random.permutation(
     jax.random.fold_in(key, iteration // batches), count
   )
-  index = jax.lax.dynamic_slice_in_dim(
-    order, iteration % batches * size, size
-  )
+  index = jax.lax.dynamic_slice_in_dim(order, iteration % batches * size, size)
   samples = jax.tree.map(lambda x: x[index], data.samples)
   return data._replace(samples=samples)
 

@@ -1,25 +1,24 @@
-"""Everything of a run that is fixed: networks, GAN, camera, priors, weights.
+"""The functions and numbers of a run: networks, GAN, camera, priors, weights.
 
-`build_system` reads the configuration once; below it nobody sees it. Functions
-go into a `System`, which is static under jit; arrays go into the `frozen` tree,
-which is an argument of every program (a closure would bake the weights into
-the compiled code as constants).
+`make_system` reads the configuration once; below it nobody sees it. A `System`
+is static under jit and holds no weights: those that nobody trains go through
+every program as the argument `frozen`, a dict of `generator` and
+`discriminator` (a closure would compile them in as constants).
 """
 
 import dataclasses
+import functools
 import math
-import pathlib
 from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
 
-import jax
 import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, PRNGKeyArray
-from ml_collections import ConfigDict
+from ml_collections import FrozenConfigDict
 
-from gan2shape_jax import decode, losses, optim, priors, weights
+from gan2shape_jax import decode, losses, optim, priors
 from gan2shape_jax.errors import UserError
 from gan2shape_jax.models import discriminator, networks, stylegan2
 from gan2shape_jax.models.architecture import Architecture
@@ -91,9 +90,7 @@ class System:
     self, frozen: Params, z: Float[Array, "*n l"]
   ) -> Float[Array, "*n l"]:
     """The whole mapping network, Z to W."""
-    return stylegan2.map_latent(
-      frozen["generator"], z, arch=self.architecture
-    )
+    return stylegan2.map_latent(frozen["generator"], z, arch=self.architecture)
 
   def map_head(self, frozen: Params) -> Float[Array, " l"]:
     """The mapping of the zero latent, up to where offsets enter."""
@@ -125,16 +122,26 @@ class System:
     return _discriminator_features(self.architecture, frozen, image)
 
 
-def build_system(config: ConfigDict) -> tuple[System, Params]:
-  """Builds the functions and loads the weights of a run.
+@functools.cache
+def make_system(config: FrozenConfigDict, architecture: Architecture) -> System:
+  """Makes the functions of a run; equal arguments give the same object.
 
-  Returns:
-    The system, and the frozen weights: `generator` and `discriminator`.
+  So programs that were compiled for a system serve the next run with the same
+  configuration in the same process.
+
+  Args:
+    config: of the run, frozen.
+    architecture: of the GAN.
 
   Raises:
-    UserError: weights that are missing, broken or too small for the pictures.
+    UserError: networks.offset_layers is more than the GAN has.
   """
-  frozen, architecture = _load_gan(config)
+  if config.networks.offset_layers > architecture.mapping_layers:
+    raise UserError(
+      f"{config.weights.gan}: its mapping network has"
+      f" {architecture.mapping_layers} layers; lower"
+      f" networks.offset_layers={config.networks.offset_layers}"
+    )
   camera = Camera(
     image_size=config.image_size,
     fov=config.camera.fov,
@@ -149,12 +156,10 @@ def build_system(config: ConfigDict) -> tuple[System, Params]:
   light_prior = priors.LightPrior(
     light.x, light.y, light.diffuse, alpha=light.alpha
   )
-  adam = partial(
-    optim.adam_with_l2, weight_decay=config.optimizer.weight_decay
-  )
+  adam = partial(optim.adam_with_l2, weight_decay=config.optimizer.weight_decay)
   usual = adam(config.optimizer.learning_rate)
   features = partial(_discriminator_features, architecture)
-  system = System(
+  return System(
     camera=camera,
     networks=networks.build_networks(
       config.image_size,
@@ -196,20 +201,6 @@ def build_system(config: ConfigDict) -> tuple[System, Params]:
     smooth_weight=loss.smooth,
     offset_weight=loss.offset,
   )
-  return system, frozen
-
-
-def _load_gan(config):
-  folder = pathlib.Path(config.weights.gan)
-  tree, metadata = weights.load_weights(folder)
-  architecture = Architecture.from_dict(metadata["architecture"])
-  if config.networks.offset_layers > architecture.mapping_layers:
-    raise UserError(
-      f"{folder}: its mapping network has {architecture.mapping_layers} layers;"
-      f" lower networks.offset_layers={config.networks.offset_layers}"
-    )
-  frozen = {name: tree[name] for name in ("generator", "discriminator")}
-  return jax.tree.map(jnp.asarray, frozen), architecture
 
 
 def _discriminator_features(architecture, frozen, image):

@@ -24,21 +24,22 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from ml_collections import ConfigDict
+from ml_collections import ConfigDict, FrozenConfigDict
 from PIL import Image
 
-from gan2shape_jax import export, fitting, inversion, sheets, steps
+from gan2shape_jax import export, fitting, inversion, sheets
 from gan2shape_jax.checkpoint import Checkpoints
 from gan2shape_jax.config import validate
 from gan2shape_jax.data import SourcePicture, list_pictures, load_pictures
 from gan2shape_jax.errors import UserError
-from gan2shape_jax.metrics import evaluate_depth
+from gan2shape_jax.gan.bundle import load_gan
 from gan2shape_jax.models.networks import init_networks
 from gan2shape_jax.report import Progress, Report, write_metrics
 from gan2shape_jax.schedule import Phase, make_phases
-from gan2shape_jax.system import System, build_system
+from gan2shape_jax.system import System, make_system
 from gan2shape_jax.types import GroundTruth, Picture
 
+Params = dict[str, Any]
 Row = dict[str, float]
 
 
@@ -49,7 +50,7 @@ class Run:
   config: ConfigDict
   workdir: pathlib.Path
   system: System
-  frozen: dict[str, Any]
+  frozen: Params
   phases: tuple[Phase, ...]
   checkpoints: Checkpoints
   report: Report
@@ -76,7 +77,10 @@ def run(config: ConfigDict, workdir: pathlib.Path) -> dict[str, Row]:
     FloatingPointError: a loss is not finite.
   """
   validate(config)
-  system, frozen = build_system(config)
+  gan = load_gan(config.weights.gan)
+  system = make_system(FrozenConfigDict(config), gan.arch)
+  frozen = {"generator": gan.generator, "discriminator": gan.discriminator}
+  frozen = jax.tree.map(jnp.asarray, frozen)
   sources = load_sources(config, system)
   claim_workdir(workdir, config)
   phases = make_phases(
@@ -94,7 +98,8 @@ def run(config: ConfigDict, workdir: pathlib.Path) -> dict[str, Row]:
     f" results in {workdir}",
     flush=True,
   )
-  latents = find_latents(config, workdir, system, frozen, sources)
+  spread = inversion.LatentStatistics(gan.mean_latent, gan.latent_std)
+  latents = find_latents(config, workdir, system, frozen, spread, sources)
   rows = {}
   with (
     Checkpoints(workdir / "checkpoints") as checkpoints,
@@ -104,7 +109,8 @@ def run(config: ConfigDict, workdir: pathlib.Path) -> dict[str, Row]:
     context = Run(
       config, workdir, system, frozen, phases, checkpoints, report, progress
     )
-    for index, (source, latent) in enumerate(zip(sources, latents, strict=True)):
+    work = zip(sources, latents, strict=True)
+    for index, (source, latent) in enumerate(work):
       name = source.path.stem
       done = context.folder(name) / "metrics.json"
       if not done.exists():
@@ -178,7 +184,8 @@ def find_latents(
   config: ConfigDict,
   workdir: pathlib.Path,
   system: System,
-  frozen: dict[str, Any],
+  frozen: Params,
+  statistics: inversion.LatentStatistics,
   sources: list[SourcePicture],
 ) -> list[np.ndarray]:
   """W+ latents: the pictures' own, those of an earlier search, or new ones."""
@@ -191,7 +198,7 @@ def find_latents(
     if source.latent is None and not path.exists()
   ]
   if missing:
-    _invert(config.inversion, system, frozen, missing)
+    _invert(config.inversion, system, frozen, statistics, missing)
   return [
     np.load(path, allow_pickle=False)
     if source.latent is None
@@ -200,7 +207,7 @@ def find_latents(
   ]
 
 
-def _invert(settings, system, frozen, missing):
+def _invert(settings, system, frozen, statistics, missing):
   """Searches latents one picture at a time, and keeps each when it is found."""
   invert = inversion.make_inverter(
     synthesize=system.synthesize,
@@ -211,12 +218,6 @@ def _invert(settings, system, frozen, missing):
     learning_rate=settings.learning_rate,
     pixel_weight=settings.pixel,
     regular_weight=settings.regular,
-  )
-  statistics = inversion.latent_statistics(
-    jax.random.key(0),
-    frozen,
-    map_latent=system.map_latent,
-    latent_size=system.architecture.latent_size,
   )
   each = settings.iterations + settings.iterations_w_plus
   with Progress(each * len(missing)) as progress:
@@ -247,7 +248,7 @@ def fit_picture(
     image=jnp.asarray(source.image),
     mask=jnp.asarray(source.mask),
     latent=jnp.asarray(latent),
-    gan_image=jax.jit(system.synthesize)(frozen, latent),
+    gan_image=fitting.synthesize(system)(frozen, latent),
   )
   both = jnp.concatenate([picture.image, picture.gan_image], axis=1)
   _save_image(folder / "stages" / "inversion.png", both)
@@ -340,7 +341,7 @@ def _resume_or_start(
 
 def figures(
   system: System,
-  params: Any,
+  params: Params,
   picture: Picture,
   truth: GroundTruth | None,
 ) -> Row:
@@ -349,13 +350,11 @@ def figures(
     return {}
   everywhere = jnp.ones_like(picture.mask)
   flat = jnp.full_like(picture.mask, system.camera.rotation_center)
-  evaluate = jax.jit(partial(evaluate_depth, camera=system.camera))
+  prior = system.prior_depth(picture.mask)
   found = {
     "": fitting.evaluate(system, params, picture, truth),
-    "flat_": evaluate(flat, everywhere, truth.depth, truth.mask),
-    "prior_": evaluate(
-      system.prior_depth(picture.mask), everywhere, truth.depth, truth.mask
-    ),
+    "flat_": fitting.compare(flat, everywhere, truth, system.camera),
+    "prior_": fitting.compare(prior, everywhere, truth, system.camera),
   }
   return {
     prefix + name: float(errors[name])
@@ -388,17 +387,17 @@ def _export(
   folder: pathlib.Path,
   name: str,
   picture: Picture,
-  params: Any,
+  params: Params,
   row: Row,
 ) -> None:
   system, frozen, config = context.system, context.frozen, context.config
-  reconstruction = steps.reconstruct(system, params, picture)
-  data = steps.prepare_project(system, frozen, picture, reconstruction)
-
-  @jax.jit
-  def project(images):
-    return steps.project(system, params, frozen, data, images)[0]
-
+  reconstruction = fitting.reconstruct(system)(params, picture)
+  project = partial(
+    fitting.project(system),
+    params,
+    frozen,
+    fitting.prepare_project(system)(frozen, picture, reconstruction),
+  )
   if not config.output.mask:
     reconstruction = reconstruction.replace(mask=None)
   export.export_picture(

@@ -1,12 +1,11 @@
 import csv
 
-import jax
 import numpy as np
 import pytest
 from PIL import Image
+from random_gan import save_random_gan
 
 from gan2shape_jax import inversion
-from gan2shape_jax.models import discriminator, stylegan2
 from gan2shape_jax.models.architecture import Architecture
 from gan2shape_jax.weights import save_weights
 from tools import invert
@@ -17,16 +16,7 @@ ARCH = Architecture((4, 4), latent_size=4, mapping_layers=1)
 @pytest.fixture(scope="module")
 def gan(tmp_path_factory):
   folder = tmp_path_factory.mktemp("gan")
-  shapes = jax.eval_shape(
-    lambda key: {
-      "generator": stylegan2.init_generator(key, ARCH),
-      "discriminator": discriminator.init_discriminator(key, ARCH),
-    },
-    jax.random.key(0),
-  )
-  rng = np.random.default_rng(0)
-  tree = jax.tree.map(lambda x: rng.normal(size=x.shape).astype("f"), shapes)
-  save_weights(folder, tree, {"architecture": ARCH.to_dict()})
+  save_random_gan(folder, ARCH)
   return folder
 
 
@@ -112,7 +102,7 @@ def test_mistakes_are_one_line_and_exit_code_2(gan, images, tmp_path, capsys):
   picture = images / "a.png"
   for message, command in {
     "d.png: cannot be read": arguments(gan, images, output),
-    "half: is not a GAN": arguments(half, picture, output),
+    "half: not a GAN folder": arguments(half, picture, output),
     "none": arguments(tmp_path / "none", picture, output),
     "cannot be written": arguments(gan, picture, tmp_path / "file/out"),
     "would overwrite": arguments(gan, picture, images),

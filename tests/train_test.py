@@ -2,18 +2,16 @@
 
 import json
 
-import jax
 import numpy as np
 import pytest
 from PIL import Image
+from random_gan import save_random_gan
 
 from configs import tiny
 from gan2shape_jax import train
 from gan2shape_jax.errors import UserError
-from gan2shape_jax.models import discriminator, stylegan2
 from gan2shape_jax.models.architecture import Architecture
 from gan2shape_jax.report import METRICS
-from gan2shape_jax.weights import save_weights
 
 SIZE = 32
 
@@ -41,15 +39,11 @@ def config(tmp_path_factory):
   folder = tmp_path_factory.mktemp("inputs")
   write_pictures(folder, count=2)
   arch = Architecture((8, 8, 8, 8), latent_size=8, mapping_layers=3)
-  g_key, d_key = jax.random.split(jax.random.key(0))
-  weights = {
-    "generator": stylegan2.init_generator(g_key, arch),
-    "discriminator": discriminator.init_discriminator(d_key, arch),
-  }
-  save_weights(folder / "gan", weights, {"architecture": arch.to_dict()})
+  save_random_gan(folder / "gan", arch)
   config = tiny.get_config()
   config.data.pictures = str(folder / "list.txt")
   config.weights.gan = str(folder / "gan")
+  config.run.checkpoint_seconds = 0.0
   return config
 
 
@@ -90,9 +84,7 @@ def test_each_picture_has_its_results(finished):
     assert stages == {"inversion.png", "0.png", "1.png", "2.png"}
 
 
-def test_finished_pictures_are_not_fitted_again(
-  config, finished, monkeypatch
-):
+def test_finished_pictures_are_not_fitted_again(config, finished, monkeypatch):
   workdir, rows = finished
   monkeypatch.setattr(train, "fit_picture", None)
   assert train.run(config, workdir) == rows
@@ -106,8 +98,6 @@ class Killed(Exception):
 def test_resumed_run_gives_the_same_numbers(
   config, finished, tmp_path, monkeypatch, chunks
 ):
-  config = config.copy_and_resolve_references()
-  config.run.checkpoint_seconds = 0.0
   count = 0
   save = train.Checkpoints.save
 

@@ -23,6 +23,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from PIL import Image
 
@@ -31,10 +32,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from gan2shape_jax import inversion, sheets
 from gan2shape_jax.data import SourcePicture, list_pictures, load_pictures
 from gan2shape_jax.errors import UserError
+from gan2shape_jax.gan.bundle import Gan, load_gan
 from gan2shape_jax.models import discriminator, stylegan2
-from gan2shape_jax.models.architecture import Architecture
 from gan2shape_jax.report import Progress
-from gan2shape_jax.weights import load_weights
 
 _MAX_IN_SHEET = 48  # pictures
 _SHEET_COLUMNS = 8  # two for each picture
@@ -75,7 +75,8 @@ def run(options: argparse.Namespace) -> None:
   """
   if options.steps < 1 or options.batch < 1:
     raise UserError("--steps and --batch must be at least 1")
-  frozen, arch = load_gan(options.gan)
+  gan = load_gan(options.gan)
+  arch = gan.arch
   pictures = load_pictures(
     list_pictures(options.images),
     image_size=arch.image_size,
@@ -103,37 +104,21 @@ def run(options: argparse.Namespace) -> None:
   ]
   print(f"{len(pictures)} picture(s), {len(left)} to be inverted", flush=True)
   if left:
-    invert_all(frozen, arch, left, options)
+    invert_all(gan, left, options)
   sum_up(pictures, options)
 
 
-def load_gan(folder: Path) -> tuple[dict, Architecture]:
-  """Loads the trees 'generator' and 'discriminator' and their architecture.
-
-  Raises:
-    UserError: missing, corrupt, or without a discriminator.
-  """
-  tree, metadata = load_weights(folder)
-  try:
-    frozen = {name: tree[name] for name in ("generator", "discriminator")}
-    return frozen, Architecture.from_dict(metadata["architecture"])
-  except (KeyError, TypeError) as error:
-    raise UserError(
-      f"{folder}: is not a GAN ({error} is missing); name a folder written by"
-      " tools/convert_stylegan2.py"
-    ) from error
-
-
 def invert_all(
-  frozen: dict,
-  arch: Architecture,
+  gan: Gan,
   pictures: Sequence[SourcePicture],
   options: argparse.Namespace,
 ) -> None:
   """Inverts pictures batch by batch and writes what was found for each."""
+  arch = gan.arch
+  frozen = {"generator": gan.generator, "discriminator": gan.discriminator}
+  frozen = jax.tree.map(jnp.asarray, frozen)
   synthesize = functools.partial(stylegan2.synthesize, arch=arch)
   features = functools.partial(discriminator.discriminator_features, arch=arch)
-  map_latent = functools.partial(stylegan2.map_latent, arch=arch)
   blocks = min(4, len(arch.channels) - 1)
   invert = inversion.make_inverter(
     synthesize=lambda frozen, w: synthesize(frozen["generator"], w),
@@ -144,12 +129,7 @@ def invert_all(
     steps=options.steps,
     steps_w_plus=options.steps if options.w_plus else 0,
   )
-  statistics = inversion.latent_statistics(
-    jax.random.key(0),
-    frozen,
-    map_latent=lambda frozen, z: map_latent(frozen["generator"], z),
-    latent_size=arch.latent_size,
-  )
+  statistics = inversion.LatentStatistics(gan.mean_latent, gan.latent_std)
   batches = list(even_batches(pictures, options.batch))
   steps = options.steps * (2 if options.w_plus else 1)
   with Progress(steps * len(batches)) as progress:
