@@ -41,8 +41,10 @@ def folders(tmp_path_factory):
 
 
 def test_resumed_run_ends_with_the_same_numbers(folders):
-  _, straight, resumed = folders
+  root, straight, resumed = folders
   assert int(resumed.step) == 6
+  gan = load_gan(root / "resumed" / "gan")
+  assert gan.provenance["images"] == 48
   for a, b in zip(
     jax.tree.leaves(straight.replace(key=None)),
     jax.tree.leaves(resumed.replace(key=None)),

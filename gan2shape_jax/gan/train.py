@@ -93,13 +93,15 @@ def train(
   )
   step_functions = steps.make_steps(arch, hyper, mesh)
   with Checkpoints(run.output / "checkpoints") as checkpoints:
-    resumes = _can_resume(checkpoints, arch)
+    seen = _images_seen(checkpoints, arch)
     state = init(jax.random.key(run.seed))
-    if resumes:
+    if seen:
       state = checkpoints.restore(state)
     observer = _Observer(arch, hyper, run, heldout, real)
-    observer.start(int(state.step))
-    for step in range(int(state.step), -(-run.images // hyper.batch)):
+    first = int(state.step)
+    observer.start(first, seen)
+    left = max(0, run.images - seen)
+    for step in range(first, first + -(-left // hyper.batch)):
       indices = pictures.batch_indices(
         run.seed, step, batch=hyper.batch, count=len(real)
       )
@@ -124,16 +126,17 @@ def _iterate(step_functions, hyper, state, batch, step):
   return state, metrics
 
 
-def _can_resume(checkpoints, arch):
+def _images_seen(checkpoints, arch):
+  """By the run so far (its batch may have changed), 0 for a fresh one."""
   progress = checkpoints.latest_progress()
   if progress is None:
-    return False
+    return 0
   if Architecture.from_dict(progress["architecture"]) != arch:
     raise UserError(
       "the checkpoint in the output folder has another architecture;"
       " give its channels and sizes, or another --output"
     )
-  return True
+  return progress["images"]
 
 
 class _Observer:
@@ -158,9 +161,9 @@ class _Observer:
       )(z)
     )
 
-  def start(self, step: int) -> None:
-    """Begins the clock, at a fresh or a resumed step."""
-    self._first, self._since = step, time.monotonic()
+  def start(self, step: int, seen: int) -> None:
+    """Begins the clock, at a step and a number of pictures seen by then."""
+    self._first, self._seen, self._since = step, seen, time.monotonic()
     self._due = {
       self._write_sheet: self._run.sheet_minutes,
       self._checkpoint: self._run.checkpoint_minutes,
@@ -170,8 +173,7 @@ class _Observer:
       f: [minutes * 60, self._since + minutes * 60]
       for f, minutes in self._due.items()
     }
-    pictures_seen = step * self._hyper.batch
-    print(f"starting at {pictures_seen} pictures", flush=True)
+    print(f"starting at {seen} pictures", flush=True)
 
   def observe(
     self, step: int, state: GanState, metrics: dict, checkpoints: Checkpoints
@@ -200,9 +202,8 @@ class _Observer:
     means = {
       n: float(np.mean([row[n] for row in rows if n in row])) for n in names
     }
-    seen = step * self._hyper.batch
-    rate = (step - self._first) * self._hyper.batch
-    rate /= time.monotonic() - self._since
+    seen = self._images(step)
+    rate = (seen - self._seen) / (time.monotonic() - self._since)
     left = (self._run.images - seen) / rate / 60
     text = " ".join(f"{n} {v:.3f}" for n, v in means.items())
     print(
@@ -217,6 +218,9 @@ class _Observer:
     with (self._run.output / "log.jsonl").open("a") as log:
       log.write(json.dumps(row) + "\n")
 
+  def _images(self, step):
+    return self._seen + (int(step) - self._first) * self._hyper.batch
+
   def _samples(self, params, key, count):
     z = jax.random.normal(key, (count // CHUNK, CHUNK, self._arch.latent_size))
     chunks = [np.asarray(self._generate(params, row)) for row in z]
@@ -224,7 +228,7 @@ class _Observer:
 
   def _write_sheet(self, state, checkpoints):
     samples = self._samples(state.average, self._sheet_key, SHEET)
-    seen = int(state.step) * self._hyper.batch
+    seen = self._images(state.step)
     folder = self._run.output / "samples"
     sheet = pictures.to_bytes(samples)
     pictures.save_sheet(folder / f"{seen:09d}.png", sheet)
@@ -239,7 +243,7 @@ class _Observer:
     samples = pictures.to_float(pictures.to_bytes(samples))
     distance = self._distance(samples)
     self._distances["generated"] = distance
-    seen = int(state.step) * self._hyper.batch
+    seen = self._images(state.step)
     floor = self._distances["floor"]
     print(f"{seen}: distance {distance:.2f} (real from real {floor:.2f})")
     self._append({"images": seen, "distance": distance, "floor": floor})
@@ -252,13 +256,17 @@ class _Observer:
 
   def _checkpoint(self, state, checkpoints):
     step = int(state.step)
-    checkpoints.save(step, state, {"architecture": self._arch.to_dict()})
+    progress = {
+      "architecture": self._arch.to_dict(),
+      "images": self._images(step),
+    }
+    checkpoints.save(step, state, progress)
     mean, deviation = bundle.latent_statistics(
       self._sheet_key, state.average, self._arch
     )
     provenance = {
       "data": self._run.data,
-      "images": step * self._hyper.batch,
+      "images": progress["images"],
       "seed": self._run.seed,
       "hyper": dataclasses.asdict(self._hyper),
       "sliced_wasserstein_1e-3": self._distances,
