@@ -17,12 +17,7 @@ from ml_collections import config_flags
 
 from gan2shape_jax.errors import UserError
 
-_CONFIG = config_flags.DEFINE_config_file(
-  "config", "configs/demo.py", "What to fit and how.", lock_config=True
-)
-_WORKDIR = flags.DEFINE_string(
-  "workdir", "", "Where results go; results/<name of the config> if empty."
-)
+FLAGS = flags.FLAGS
 
 
 def main(argv: list[str]) -> None:
@@ -34,13 +29,39 @@ def main(argv: list[str]) -> None:
   # Late, so that mistakes in the flags are answered without loading JAX.
   from gan2shape_jax import train
 
-  workdir = _WORKDIR.value or os.path.join("results", config_name())
-  train.run(_CONFIG.value, pathlib.Path(workdir))
+  workdir = FLAGS.workdir or os.path.join("results", config_name())
+  train.run(FLAGS.config, pathlib.Path(workdir))
+
+
+def parse_flags(argv: list[str]) -> list[str]:
+  """Defines and parses the flags, which loads the configuration.
+
+  Raises:
+    UserError: for a missing file, an unknown key or a value of a wrong type.
+  """
+  try:
+    # Reads the command line by itself, and may fail on it.
+    config_flags.DEFINE_config_file(
+      "config", "configs/demo.py", "What to fit and how.", lock_config=True
+    )
+    flags.DEFINE_string(
+      "workdir", "", "For the results; results/<name of the config> if empty."
+    )
+    remaining = FLAGS(argv)
+    # A file that cannot be loaded is reported at the first use only.
+    _ = FLAGS.config.is_locked
+    return remaining
+  except (flags.Error, AttributeError, KeyError, TypeError, OSError) as error:
+    message = " ".join(str(error).replace("\\'", "'").split()).strip("'\"")
+    raise UserError(
+      f"command line: {message} (the fields of a configuration and their"
+      " meaning are in gan2shape_jax/config.py)"
+    ) from error
 
 
 def config_name() -> str:
   """The name of the configuration file without folder and ending."""
-  path = config_flags.get_config_filename(flags.FLAGS["config"])
+  path = config_flags.get_config_filename(FLAGS["config"])
   return pathlib.Path(path.split(":")[0]).stem
 
 
@@ -54,22 +75,6 @@ def enable_compilation_cache() -> None:
       "jax_compilation_cache_dir", os.path.join(cache, "gan2shape_jax")
     )
   jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
-
-
-def parse_flags(argv: list[str]) -> list[str]:
-  """Parses flags and configuration; mistakes in them are the user's.
-
-  Raises:
-    UserError: for a missing file, an unknown key or a value of a wrong type.
-  """
-  try:
-    return flags.FLAGS(argv)
-  except (flags.Error, AttributeError, KeyError, TypeError, OSError) as error:
-    message = str(error).strip("'\"").splitlines()[0]
-    raise UserError(
-      f"command line: {message} (fields and their meaning are in"
-      " gan2shape_jax/config.py)"
-    ) from error
 
 
 def cli() -> None:

@@ -98,6 +98,10 @@ def run(config: ConfigDict, workdir: pathlib.Path) -> dict[str, Row]:
     f" results in {workdir}",
     flush=True,
   )
+  for source in sources:
+    folder = workdir / "results" / source.path.stem
+    (folder / "stages").mkdir(parents=True, exist_ok=True)
+    _save_image(folder / "input.png", source.image)
   spread = inversion.LatentStatistics(gan.mean_latent, gan.latent_std)
   latents = find_latents(config, workdir, system, frozen, spread, sources)
   rows = {}
@@ -243,7 +247,6 @@ def fit_picture(
   system, frozen, phases = context.system, context.frozen, context.phases
   name = source.path.stem
   folder = context.folder(name)
-  (folder / "stages").mkdir(parents=True, exist_ok=True)
   picture = Picture(
     image=jnp.asarray(source.image),
     mask=jnp.asarray(source.mask),

@@ -1,0 +1,31 @@
+"""Mistakes on the command line: one line, exit code 2, at once."""
+
+import subprocess
+import sys
+
+import pytest
+
+
+def run(*options):
+  command = [sys.executable, "-m", "gan2shape_jax.main", *options]
+  return subprocess.run(command, capture_output=True, text=True, timeout=120)
+
+
+@pytest.mark.parametrize(
+  ("options", "message"),
+  [
+    (["--config.schedule.stage=3"], "Did you mean \"stages\""),
+    (["--config=configs/nothing.py"], "configs/nothing.py"),
+    (["--config.data.pictures=nowhere.png"], "nowhere.png"),
+    (["--config.weights.gan=nowhere"], "nowhere: no weights there"),
+    (["--config.image_size=big"], "image_size"),
+    (["--no_such_flag"], "no_such_flag"),
+  ],
+)
+def test_mistakes_are_answered_in_one_line(tmp_path, options, message):
+  result = run(f"--workdir={tmp_path}/run", *options)
+  assert result.returncode == 2, result.stderr
+  last = result.stderr.strip().splitlines()[-1]
+  assert last.startswith("gan2shape_jax: ") and message in last
+  assert "Traceback" not in result.stderr
+  assert not (tmp_path / "run").exists()

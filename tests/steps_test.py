@@ -1,0 +1,151 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from tiny_system import picture, tiny_system, weights
+
+from gan2shape_jax import fitting, steps
+
+KEY = jax.random.key(3)
+
+
+def canonical(system):
+  params, _ = weights()
+  return fitting.reconstruct(system)(params, picture())
+
+
+def project_data(system):
+  _, frozen = weights()
+  data = fitting.prepare_project(system)(frozen, picture(), canonical(system))
+  return data
+
+
+def test_offset_enters_the_mapping_part_of_the_way():
+  system, (_, frozen) = tiny_system(), weights()
+  code = system.map_head(frozen)
+  zero = jnp.zeros(system.architecture.latent_size)
+  np.testing.assert_allclose(
+    system.map_tail(frozen, code), system.map_latent(frozen, zero), atol=1e-6
+  )
+
+
+def test_projecting_the_gan_image_returns_it():
+  """With relative encoding nothing is to be changed: E(x) - E(x) = 0."""
+  system, (params, frozen) = tiny_system(), weights()
+  images, offset = jax.jit(
+    lambda x: steps.project(system, params, frozen, project_data(system), x)
+  )(picture().gan_image[None])
+  np.testing.assert_allclose(offset, 0, atol=1e-5)
+  np.testing.assert_allclose(images[0], picture().gan_image, atol=1e-4)
+
+
+def test_without_variation_a_pseudo_sample_is_the_mean_view():
+  system = tiny_system(
+    **{
+      "view.std": (0.0,) * 6,
+      "view.mean": (0.1, 0.3, 0.0, 0.0, 0.0, 0.0),
+      "light.x": (0.2, 0.2),
+      "light.y": (0.4, 0.4),
+      "light.diffuse": (0.0, 0.0),
+    }
+  )
+  data = project_data(system)
+  sample = jax.jit(lambda key: steps.sample_pseudo(system, key, data))
+  first, second = sample(KEY), sample(jax.random.key(4))
+  np.testing.assert_allclose(first.image, second.image, atol=1e-6)
+  light = data.canonical.light
+  direction = np.array([0.2, 0.4, 1.0])
+  direction /= np.linalg.norm(direction)
+  shading = light.ambient + light.diffuse * np.maximum(
+    np.asarray(data.canonical.normal) @ direction, 0
+  )
+  texture = (np.asarray(data.canonical.albedo) + 1) * shading[..., None] - 1
+  pose = system.decode_view(jnp.array(system.view_mean))
+  expected = steps.compose.render_view(
+    data.canonical.depth, jnp.asarray(texture), pose, system.camera
+  )
+  np.testing.assert_allclose(first.image, expected.image, atol=1e-5)
+
+
+def test_pseudo_samples_vary_with_the_key():
+  system = tiny_system()
+  data = project_data(system)
+  sample = jax.jit(lambda key: steps.sample_pseudo(system, key, data).image)
+  assert jnp.abs(sample(KEY) - sample(jax.random.key(4))).max() > 1e-3
+
+
+def loss_and_data(step, system, flip=False):
+  params, frozen = weights()
+  if step == "prior":
+    return steps.prior_loss, steps.prepare_prior(system, picture())
+  if step == "albedo":
+    data = steps.prepare_albedo(system, params, frozen, picture(), flip)
+    return steps.albedo_loss, data
+  if step == "project":
+    return steps.project_loss, project_data(system)
+  samples = steps.collect(system, params, frozen, project_data(system), KEY)
+  return steps.shape_loss, steps.ShapeData(picture().image, samples)
+
+
+@pytest.mark.parametrize("step", ["prior", "albedo", "project", "shape"])
+def test_terms_add_up_and_reach_what_the_step_trains(step):
+  system, (params, frozen) = tiny_system(), weights()
+
+  @jax.jit
+  def gradient(params):
+    function, data = loss_and_data(step, system)
+
+    def loss(params):
+      found = function(system, params, frozen, data, KEY, False)
+      return found.total, found.terms
+
+    return jax.value_and_grad(loss, has_aux=True)(params)
+
+  (total, terms), slopes = gradient(params)
+  np.testing.assert_allclose(total, sum(terms.values()), rtol=1e-6)
+  reached = {
+    name
+    for name, slope in slopes.items()
+    if any(jnp.any(leaf != 0) for leaf in jax.tree.leaves(slope))
+  }
+  assert reached == set(fitting.Phase(step, 0, 0).trainable)
+  assert all(jnp.isfinite(leaf).all() for leaf in jax.tree.leaves(slopes))
+
+
+def test_mirror_image_of_a_symmetric_shape_counts_the_same():
+  """Where depth and albedo are symmetric, flipping doubles the data terms."""
+  system, (params, frozen) = tiny_system(), weights()
+  symmetric = steps.AlbedoData(
+    image=picture().image,
+    shading=jnp.ones((1, 32, 32)),
+    grid=jnp.stack(jnp.meshgrid(*[jnp.linspace(-1, 1, 32)] * 2), -1)[None],
+    mask=jnp.ones((32, 32)),
+    features=system.perceptual.features(frozen, picture().image),
+  )
+  doubled = symmetric._replace(
+    shading=jnp.ones((2, 32, 32)), grid=jnp.tile(symmetric.grid, (2, 1, 1, 1))
+  )
+  flat = jax.tree.map(jnp.zeros_like, params["albedo"])  # grey everywhere
+  params = params | {"albedo": flat}
+
+  @jax.jit
+  def both():
+    return [
+      steps.albedo_loss(system, params, frozen, data, KEY, flip).total
+      for data, flip in ((symmetric, False), (doubled, True))
+    ]
+
+  once, twice = both()
+  np.testing.assert_allclose(twice, 2 * once, rtol=1e-6)
+
+
+def test_batches_of_an_epoch_hold_each_sample_once():
+  pool = steps.Samples(jnp.arange(12.0).reshape(12, 1, 1, 1), jnp.ones((12, 1)))
+  data = steps.ShapeData(jnp.zeros(()), pool)
+  draw = jax.jit(
+    lambda i: steps.draw_batch(data, KEY, i, 3).samples.image.ravel()
+  )
+  epochs = [np.concatenate([draw(e * 4 + i) for i in range(4)]) for e in (0, 1)]
+  for epoch in epochs:
+    np.testing.assert_array_equal(np.sort(epoch), np.arange(12))
+  assert (epochs[0] != epochs[1]).any()
