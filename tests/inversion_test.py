@@ -190,9 +190,7 @@ def test_inversion_with_a_stylegan2():
     n_latent=arch.n_latent,
     steps=150,
   )
-  mean, spread = latent_statistics(
-    jax.random.key(2), frozen["generator"], arch
-  )
+  mean, spread = latent_statistics(jax.random.key(2), frozen["generator"], arch)
   statistics = LatentStatistics(mean, spread)
   z = jax.random.normal(jax.random.key(1), (2, 8))
   w = stylegan2.map_latent(frozen["generator"], z, arch=arch)

@@ -14,7 +14,7 @@ def run(*options):
 @pytest.mark.parametrize(
   ("options", "message"),
   [
-    (["--config.schedule.stage=3"], "Did you mean \"stages\""),
+    (["--config.schedule.stage=3"], 'Did you mean "stages"'),
     (["--config=configs/nothing.py"], "configs/nothing.py"),
     (["--config.data.pictures=nowhere.png"], "nowhere.png"),
     (["--config.weights.gan=nowhere"], "nowhere: no weights there"),
