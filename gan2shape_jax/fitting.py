@@ -17,7 +17,7 @@ import optax
 from flax import struct
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
-from gan2shape_jax import optim, steps
+from gan2shape_jax import optim, predict, steps
 from gan2shape_jax.chunks import make_chunk
 from gan2shape_jax.metrics import evaluate_depth
 from gan2shape_jax.render.camera import Camera
@@ -188,7 +188,7 @@ def render_input(system: System) -> Callable[[Params, Picture], Rendering]:
 
   @jax.jit
   def render(params, picture):
-    found = steps.reconstruct(system, params, picture)
+    found = predict.reconstruct(system, params, picture)
     texture = apply_shading(found.albedo, shade(found.normal, found.light))
     return render_view(found.depth, texture, found.pose, system.camera)
 
@@ -203,8 +203,8 @@ def synthesize(system: System) -> Callable[..., Array]:
 
 @functools.cache
 def reconstruct(system: System) -> Callable[..., Reconstruction]:
-  """Compiled `steps.reconstruct`: `(params, picture)`."""
-  return jax.jit(functools.partial(steps.reconstruct, system))
+  """Compiled `predict.reconstruct`: `(params, picture)`."""
+  return jax.jit(functools.partial(predict.reconstruct, system))
 
 
 @functools.cache

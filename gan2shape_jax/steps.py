@@ -18,10 +18,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
-from gan2shape_jax import decode, losses, priors
+from gan2shape_jax import losses, predict, priors
 from gan2shape_jax.render import compose, geometry, sampling, shading
-from gan2shape_jax.render.camera import Pose
-from gan2shape_jax.render.shading import Light
 from gan2shape_jax.system import System
 from gan2shape_jax.types import Picture, Reconstruction
 
@@ -34,67 +32,6 @@ class Loss(NamedTuple):
 
   total: Float[Array, ""]
   terms: Terms
-
-
-# --- What the networks say about a picture. ----------------------------------
-
-
-def predict_depth(
-  system: System, params: Params, image: Float[Array, "h w 3"]
-) -> Float[Array, "h w"]:
-  """Canonical depth of a picture, in scene units, border clamped."""
-  depth = unclamped_depth(system, params, image)
-  return decode.clamp_border(
-    depth, border_depth=system.border_depth, weight=system.border_weight
-  )
-
-
-def unclamped_depth(
-  system: System, params: Params, image: Float[Array, "h w 3"]
-) -> Float[Array, "h w"]:
-  """Canonical depth before the border clamp, as the prior is fitted to."""
-  camera = system.camera
-  return decode.decode_depth(
-    system.networks.depth.apply(params["depth"], image),
-    depth_min=camera.depth_min,
-    depth_max=camera.depth_max,
-  )
-
-
-def predict_pose(
-  system: System, params: Params, image: Float[Array, "h w 3"]
-) -> Pose:
-  """Pose of the object in a picture, relative to the canonical one."""
-  view = system.networks.view.apply(params["view"], image)
-  return system.decode_view(view + jnp.array(system.view_mean))
-
-
-def predict_light(
-  system: System, params: Params, image: Float[Array, "h w 3"]
-) -> Light:
-  """Light in a picture."""
-  light = system.networks.light.apply(params["light"], image)
-  return decode.decode_light(light + jnp.array(system.light_mean))
-
-
-def reconstruct(
-  system: System, params: Params, picture: Picture
-) -> Reconstruction:
-  """Everything that the networks say about a picture."""
-  image = picture.image
-  depth = predict_depth(system, params, image)
-  pose = predict_pose(system, params, image)
-  # The mask of the input view, pulled to the canonical frame.
-  grid = compose.forward_grid(depth, pose, system.camera)
-  mask = sampling.sample_bilinear(picture.mask[..., None], grid)[..., 0]
-  return Reconstruction(
-    depth=depth,
-    albedo=system.networks.albedo.apply(params["albedo"], image),
-    normal=geometry.normals_from_depth(depth, system.camera),
-    light=predict_light(system, params, image),
-    pose=pose,
-    mask=mask,
-  )
 
 
 def with_mirror(
@@ -129,7 +66,7 @@ def prior_loss(
 ) -> Loss:
   """Mean squared error to the prior (GAN2Shape init_netD_ellipsoid)."""
   del frozen, key, flip
-  depth = unclamped_depth(system, params, data.image)
+  depth = predict.unclamped_depth(system, params, data.image)
   loss = jnp.mean((depth - data.depth) ** 2)
   return Loss(loss, {"prior": loss})
 
@@ -152,12 +89,12 @@ def prepare_albedo(
 ) -> AlbedoData:
   """Renders what stays the same throughout step 1."""
   image = picture.image
-  depth = with_mirror(predict_depth(system, params, image), flip)
+  depth = with_mirror(predict.predict_depth(system, params, image), flip)
   normal = jax.vmap(lambda d: geometry.normals_from_depth(d, system.camera))(
     depth
   )
-  pose = predict_pose(system, params, image)
-  light = predict_light(system, params, image)
+  pose = predict.predict_pose(system, params, image)
+  light = predict.predict_light(system, params, image)
   grid, _, mask = jax.vmap(lambda d: compose.view_grid(d, pose, system.camera))(
     depth
   )
@@ -361,7 +298,7 @@ def shape_loss(
   """One shape and albedo explain the picture and a batch of samples (eq. 4)."""
   del key
   batch = data.samples
-  depth = with_mirror(predict_depth(system, params, data.image), flip)
+  depth = with_mirror(predict.predict_depth(system, params, data.image), flip)
   albedo = system.networks.albedo.apply(params["albedo"], data.image)
   albedo = with_mirror(albedo, flip)
   normal = jax.vmap(lambda d: geometry.normals_from_depth(d, system.camera))(
@@ -370,8 +307,8 @@ def shape_loss(
 
   def explain(image):
     """Renders all shapes in the view and light of one picture."""
-    pose = predict_pose(system, params, image)
-    light = predict_light(system, params, image)
+    pose = predict.predict_pose(system, params, image)
+    light = predict.predict_light(system, params, image)
     texture = shading.apply_shading(albedo, shading.shade(normal, light))
     render = jax.vmap(
       lambda d, t: compose.render_view(d, t, pose, system.camera)

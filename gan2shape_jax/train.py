@@ -14,7 +14,6 @@ picture after picture, write what was found. The folder of a run:
 """
 
 import dataclasses
-import json
 import math
 import pathlib
 import time
@@ -27,17 +26,20 @@ import numpy as np
 from ml_collections import ConfigDict, FrozenConfigDict
 from PIL import Image
 
-from gan2shape_jax import export, fitting, inversion, sheets
+from gan2shape_jax import export, fitting, sheets
 from gan2shape_jax.checkpoint import Checkpoints
 from gan2shape_jax.config import validate
 from gan2shape_jax.data import SourcePicture, list_pictures, load_pictures
 from gan2shape_jax.errors import UserError
 from gan2shape_jax.gan.bundle import load_gan
+from gan2shape_jax.inversion import LatentStatistics
+from gan2shape_jax.latents import find_latents
 from gan2shape_jax.models.networks import init_networks
 from gan2shape_jax.report import Progress, Report, write_metrics
 from gan2shape_jax.schedule import Phase, make_phases
 from gan2shape_jax.system import System, make_system
 from gan2shape_jax.types import GroundTruth, Picture
+from gan2shape_jax.workdir import claim_workdir, read_json, write_json
 
 Params = dict[str, Any]
 Row = dict[str, float]
@@ -79,8 +81,7 @@ def run(config: ConfigDict, workdir: pathlib.Path) -> dict[str, Row]:
   validate(config)
   gan = load_gan(config.weights.gan)
   system = make_system(FrozenConfigDict(config), gan.arch)
-  frozen = {"generator": gan.generator, "discriminator": gan.discriminator}
-  frozen = jax.tree.map(jnp.asarray, frozen)
+  frozen = gan.weights()
   sources = load_sources(config, system)
   claim_workdir(workdir, config)
   phases = make_phases(
@@ -102,7 +103,7 @@ def run(config: ConfigDict, workdir: pathlib.Path) -> dict[str, Row]:
     folder = workdir / "results" / source.path.stem
     (folder / "stages").mkdir(parents=True, exist_ok=True)
     _save_image(folder / "input.png", source.image)
-  spread = inversion.LatentStatistics(gan.mean_latent, gan.latent_std)
+  spread = LatentStatistics(gan.mean_latent, gan.latent_std)
   latents = find_latents(config, workdir, system, frozen, spread, sources)
   rows = {}
   with (
@@ -118,8 +119,8 @@ def run(config: ConfigDict, workdir: pathlib.Path) -> dict[str, Row]:
       name = source.path.stem
       done = context.folder(name) / "metrics.json"
       if not done.exists():
-        _write_json(done, fit_picture(context, index, source, latent))
-      rows[name] = _read_json(done)
+        write_json(done, fit_picture(context, index, source, latent))
+      rows[name] = read_json(done)
       progress.update((index + 1) * iterations)
   write_metrics(workdir, rows)
   return rows
@@ -150,91 +151,6 @@ def load_sources(config: ConfigDict, system: System) -> list[SourcePicture]:
     depth_min=config.camera.depth_min,
     depth_max=config.camera.depth_max,
   )
-
-
-def claim_workdir(workdir: pathlib.Path, config: ConfigDict) -> None:
-  """Notes the request, or checks that it is the one that was begun here.
-
-  Raises:
-    UserError: the folder cannot be written, or holds a run with other values.
-  """
-  wanted = _flatten(json.loads(config.to_json()))
-  path = workdir / "config.json"
-  if not path.exists():
-    try:
-      workdir.mkdir(parents=True, exist_ok=True)
-      _write_json(path, wanted)
-    except OSError as error:
-      raise UserError(
-        f"{workdir}: cannot be written ({error.strerror}); choose another"
-        " --workdir"
-      ) from error
-    return
-  begun = _read_json(path)
-  differences = [
-    f"{name} was {begun.get(name)}, now {wanted.get(name)}"
-    for name in sorted(begun.keys() | wanted.keys())
-    # How often to look and save does not change the results.
-    if begun.get(name) != wanted.get(name) and not name.startswith("run.")
-  ]
-  if differences:
-    raise UserError(
-      f"{workdir}: holds a run with another configuration"
-      f" ({'; '.join(differences)}); choose another --workdir or remove it"
-    )
-
-
-def find_latents(
-  config: ConfigDict,
-  workdir: pathlib.Path,
-  system: System,
-  frozen: Params,
-  statistics: inversion.LatentStatistics,
-  sources: list[SourcePicture],
-) -> list[np.ndarray]:
-  """W+ latents: the pictures' own, those of an earlier search, or new ones."""
-  folder = workdir / "latents"
-  folder.mkdir(exist_ok=True)
-  paths = [folder / f"{source.path.stem}.npy" for source in sources]
-  missing = [
-    (source, path)
-    for source, path in zip(sources, paths, strict=True)
-    if source.latent is None and not path.exists()
-  ]
-  if missing:
-    _invert(config.inversion, system, frozen, statistics, missing)
-  return [
-    np.load(path, allow_pickle=False)
-    if source.latent is None
-    else source.latent
-    for source, path in zip(sources, paths, strict=True)
-  ]
-
-
-def _invert(settings, system, frozen, statistics, missing):
-  """Searches latents one picture at a time, and keeps each when it is found."""
-  invert = inversion.make_inverter(
-    synthesize=system.synthesize,
-    features=system.features,
-    n_latent=system.architecture.n_latent,
-    steps=settings.iterations,
-    steps_w_plus=settings.iterations_w_plus,
-    learning_rate=settings.learning_rate,
-    pixel_weight=settings.pixel,
-    regular_weight=settings.regular,
-  )
-  each = settings.iterations + settings.iterations_w_plus
-  with Progress(each * len(missing)) as progress:
-    for index, (source, path) in enumerate(missing):
-      label = f"{source.path.stem}: inversion"
-
-      def show(step, losses, before=index * each, label=label):
-        loss = float(losses["total"][0])
-        progress.update(before + step, loss=loss, label=label)
-
-      progress.update(index * each, label=label)
-      found = invert(frozen, source.image[None], statistics, progress=show)
-      np.save(path, np.asarray(found.latent[0]))
 
 
 # --- One picture. ------------------------------------------------------------
@@ -425,24 +341,3 @@ def _export(
 
 def _save_image(path: pathlib.Path, image: Any) -> None:
   Image.fromarray(sheets.to_uint8(image)).save(path)
-
-
-def _flatten(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-  """Nested fields as "group.field": value."""
-  flat = {}
-  for name, value in tree.items():
-    if isinstance(value, dict):
-      flat |= _flatten(value, f"{prefix}{name}.")
-    else:
-      flat[prefix + name] = value
-  return flat
-
-
-def _read_json(path: pathlib.Path) -> Any:
-  return json.loads(path.read_text())
-
-
-def _write_json(path: pathlib.Path, value: Any) -> None:
-  part = path.with_suffix(".part")
-  part.write_text(json.dumps(value, indent=2) + "\n")
-  part.replace(path)

@@ -32,19 +32,13 @@ ALLOWED = {
   "report": ("types",),
   "schedule": (),
   "sheets": (),
-  "steps": (
-    "decode",
-    "losses",
-    "models",
-    "priors",
-    "render",
-    "system",
-    "types",
-  ),
+  "predict": ("decode", "render", "system", "types"),
+  "steps": ("losses", "predict", "priors", "render", "system", "types"),
   "synthetic": (),
   "types": ("render",),
   "views": ("render", "types"),
   "weights": (),
+  "workdir": (),
 }
 # Outside packages that only some folders may import.
 CONFINED = {

@@ -23,7 +23,6 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from PIL import Image
 
@@ -115,8 +114,7 @@ def invert_all(
 ) -> None:
   """Inverts pictures batch by batch and writes what was found for each."""
   arch = gan.arch
-  frozen = {"generator": gan.generator, "discriminator": gan.discriminator}
-  frozen = jax.tree.map(jnp.asarray, frozen)
+  frozen = gan.weights()
   synthesize = functools.partial(stylegan2.synthesize, arch=arch)
   features = functools.partial(discriminator.discriminator_features, arch=arch)
   blocks = min(4, len(arch.channels) - 1)

@@ -35,6 +35,11 @@ class Gan:
   latent_std: Float[Array, ""]
   provenance: dict
 
+  def weights(self) -> dict[str, PyTree]:
+    """Both networks' parameters on the device, by name."""
+    trees = {"generator": self.generator, "discriminator": self.discriminator}
+    return jax.tree.map(jnp.asarray, trees)
+
 
 def latent_statistics(
   key: Key[Array, ""], generator: PyTree, arch: Architecture, count: int = 10000

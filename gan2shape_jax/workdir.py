@@ -1,0 +1,64 @@
+"""The folder of a run: which request it belongs to, and its JSON files."""
+
+import json
+import pathlib
+from typing import Any
+
+from ml_collections import ConfigDict
+
+from gan2shape_jax.errors import UserError
+
+
+def claim_workdir(workdir: pathlib.Path, config: ConfigDict) -> None:
+  """Notes the request, or checks that it is the one that was begun here.
+
+  Raises:
+    UserError: the folder cannot be written, or holds a run with other values.
+  """
+  wanted = _flatten(json.loads(config.to_json()))
+  path = workdir / "config.json"
+  if not path.exists():
+    try:
+      workdir.mkdir(parents=True, exist_ok=True)
+      write_json(path, wanted)
+    except OSError as error:
+      raise UserError(
+        f"{workdir}: cannot be written ({error.strerror}); choose another"
+        " --workdir"
+      ) from error
+    return
+  begun = read_json(path)
+  differences = [
+    f"{name} was {begun.get(name)}, now {wanted.get(name)}"
+    for name in sorted(begun.keys() | wanted.keys())
+    # How often to look and save does not change the results.
+    if begun.get(name) != wanted.get(name) and not name.startswith("run.")
+  ]
+  if differences:
+    raise UserError(
+      f"{workdir}: holds a run with another configuration"
+      f" ({'; '.join(differences)}); choose another --workdir or remove it"
+    )
+
+
+def read_json(path: pathlib.Path) -> Any:
+  """Reads a JSON file."""
+  return json.loads(path.read_text())
+
+
+def write_json(path: pathlib.Path, value: Any) -> None:
+  """Writes a JSON file in one move, so that it is never there in part."""
+  part = path.with_suffix(".part")
+  part.write_text(json.dumps(value, indent=2) + "\n")
+  part.replace(path)
+
+
+def _flatten(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+  """Nested fields as "group.field": value."""
+  flat = {}
+  for name, value in tree.items():
+    if isinstance(value, dict):
+      flat |= _flatten(value, f"{prefix}{name}.")
+    else:
+      flat[prefix + name] = value
+  return flat
