@@ -25,8 +25,10 @@ REAL = np.random.default_rng(0).integers(0, 255, (80, 8, 8, 3), np.uint8)
 HELDOUT = REAL[::-1][:64]
 
 
-def run(folder, images):
-  options = Run("test", folder, images, log_every=2, dtype="float32")
+def run(folder, images, start=""):
+  options = Run(
+    "test", folder, images, start=str(start), log_every=2, dtype="float32"
+  )
   return train(REAL, HELDOUT, ARCH, HYPER, options)
 
 
@@ -51,6 +53,17 @@ def test_resumed_run_ends_with_the_same_numbers(folders):
     strict=True,
   ):
     np.testing.assert_array_equal(a, b)
+
+
+def test_a_run_may_start_from_another_gan(folders):
+  root, straight, _ = folders
+  state = run(root / "started", 0, start=root / "straight" / "gan")
+  for name, origin in (
+    ("generator", straight.average),
+    ("average", straight.average),
+    ("discriminator", straight.discriminator),
+  ):
+    jax.tree.map(np.testing.assert_array_equal, getattr(state, name), origin)
 
 
 def test_training_moves_every_parameter(folders):

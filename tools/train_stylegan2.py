@@ -72,6 +72,7 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
   add("--heldout", help="folder of pictures for the quality figure")
   add("--output", type=Path, required=True, help="folder to write or resume")
   add("--images", type=int, default=12_800_000, help="pictures to see")
+  add("--start", default=Run.start, help="GAN folder to begin with")
   add("--seed", type=int, default=Run.seed)
   shape = parser.add_argument_group("networks")
   add = shape.add_argument
@@ -94,7 +95,7 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
   _add_fields(
     parser.add_argument_group("run"),
     Run,
-    ("data", "output", "images", "seed"),
+    ("data", "output", "images", "start", "seed"),
   )
   return parser.parse_args(arguments)
 

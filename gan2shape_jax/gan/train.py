@@ -39,6 +39,8 @@ class Run:
     data: where the pictures come from, for the record.
     output: folder to write; a checkpoint there is resumed.
     images: pictures to have seen at the end.
+    start: folder of a GAN of the same architecture whose weights a fresh run
+      begins with; "" draws random ones.
     seed: of the weights, latents and the order of pictures.
     log_every: iterations per log line.
     checkpoint_minutes: between checkpoints, each with a `gan/` folder.
@@ -50,6 +52,7 @@ class Run:
   data: str
   output: Path
   images: int
+  start: str = ""
   seed: int = 0
   log_every: int = 50
   checkpoint_minutes: float = 5.0
@@ -97,6 +100,8 @@ def train(
     state = init(jax.random.key(run.seed))
     if seen:
       state = checkpoints.restore(state)
+    elif run.start:
+      state = jax.device_put(_start_from(run.start, state, arch), replicated)
     observer = _Observer(arch, hyper, run, heldout, real)
     first = int(state.step)
     observer.start(first, seen)
@@ -124,6 +129,21 @@ def _iterate(step_functions, hyper, state, batch, step):
     state, extra = step_functions.path(state)
     metrics |= extra
   return state, metrics
+
+
+def _start_from(folder, state, arch):
+  """The state with another GAN's weights, the averages for the generator."""
+  gan = bundle.load_gan(folder)
+  if gan.arch != arch:
+    raise UserError(
+      f"{folder}: has another architecture than the run; give its channels and"
+      " sizes, or start afresh"
+    )
+  return state.replace(
+    generator=gan.generator,
+    average=jax.tree.map(np.copy, gan.generator),
+    discriminator=gan.discriminator,
+  )
 
 
 def _images_seen(checkpoints, arch):
@@ -267,6 +287,7 @@ class _Observer:
     provenance = {
       "data": self._run.data,
       "images": progress["images"],
+      "start": self._run.start,
       "seed": self._run.seed,
       "hyper": dataclasses.asdict(self._hyper),
       "sliced_wasserstein_1e-3": self._distances,
