@@ -7,6 +7,7 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from gan2shape_jax import inversion
+from gan2shape_jax.atomic import replacing
 from gan2shape_jax.data import SourcePicture
 from gan2shape_jax.report import Progress
 from gan2shape_jax.system import System
@@ -41,6 +42,12 @@ def find_latents(
   ]
 
 
+def save_latent(path: pathlib.Path, latent: np.ndarray) -> None:
+  """Writes a latent in one move: a file that is there is whole."""
+  with replacing(path) as part:
+    np.save(part, latent)
+
+
 def _invert(settings, system, frozen, statistics, missing):
   """Searches latents one picture at a time, and keeps each when it is found."""
   invert = inversion.make_inverter(
@@ -64,4 +71,4 @@ def _invert(settings, system, frozen, statistics, missing):
 
       progress.update(index * each, label=label)
       found = invert(frozen, source.image[None], statistics, progress=show)
-      np.save(path, np.asarray(found.latent[0]))
+      save_latent(path, np.asarray(found.latent[0]))

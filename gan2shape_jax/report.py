@@ -9,7 +9,6 @@ import csv
 import io
 import json
 import math
-import os
 import sys
 import time
 from collections.abc import Mapping
@@ -19,6 +18,8 @@ from typing import SupportsFloat
 import numpy as np
 from tensorboardX import SummaryWriter
 from tqdm import tqdm
+
+from gan2shape_jax.atomic import replacing
 
 Row = Mapping[str, SupportsFloat]
 
@@ -90,13 +91,15 @@ def write_metrics(workdir: str | Path, rows: Mapping[str, Row]) -> None:
     for m in metrics
   }
   content = {"pictures": pictures, "mean": mean}
-  _replace(Path(workdir) / "metrics.json", json.dumps(content, indent=2) + "\n")
+  with replacing(Path(workdir) / "metrics.json") as part:
+    part.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
   table = io.StringIO()
   writer = csv.DictWriter(table, ["picture", *metrics], lineterminator="\n")
   writer.writeheader()
   for name, row in [*pictures.items(), ("mean", mean)]:
     writer.writerow({"picture": name, **row})
-  _replace(Path(workdir) / "metrics.csv", table.getvalue())
+  with replacing(Path(workdir) / "metrics.csv") as part:
+    part.write_text(table.getvalue(), encoding="utf-8")
 
 
 class Progress:
@@ -187,10 +190,3 @@ class Progress:
 def _finite(value: SupportsFloat) -> float | None:
   value = float(value)
   return value if math.isfinite(value) else None
-
-
-def _replace(path: Path, text: str) -> None:
-  """Writes a file in one move, so that no reader ever sees half of it."""
-  part = path.with_name(path.name + ".part")
-  part.write_text(text, encoding="utf-8")
-  os.replace(part, path)

@@ -6,6 +6,7 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
+from gan2shape_jax.atomic import replacing
 from gan2shape_jax.errors import UserError
 
 
@@ -48,9 +49,8 @@ def read_json(path: pathlib.Path) -> Any:
 
 def write_json(path: pathlib.Path, value: Any) -> None:
   """Writes a JSON file in one move, so that it is never there in part."""
-  part = path.with_suffix(".part")
-  part.write_text(json.dumps(value, indent=2) + "\n")
-  part.replace(path)
+  with replacing(path) as part:
+    part.write_text(json.dumps(value, indent=2) + "\n")
 
 
 def _flatten(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:

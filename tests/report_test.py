@@ -3,6 +3,7 @@ import fcntl
 import io
 import json
 import os
+import pathlib
 import pty
 import struct
 import termios
@@ -52,7 +53,7 @@ def test_failed_write_keeps_the_old_table(tmp_path, monkeypatch):
   def fail(*_):
     raise OSError("disk full")
 
-  monkeypatch.setattr(report.os, "replace", fail)
+  monkeypatch.setattr(pathlib.Path, "replace", fail)
   with pytest.raises(OSError, match="disk full"):
     write_metrics(tmp_path, {"b": {"side": 2.0}})
   content = json.loads((tmp_path / "metrics.json").read_text())

@@ -32,6 +32,7 @@ from gan2shape_jax import inversion, sheets
 from gan2shape_jax.data import SourcePicture, list_pictures, load_pictures
 from gan2shape_jax.errors import UserError
 from gan2shape_jax.gan.bundle import Gan, load_gan
+from gan2shape_jax.latents import save_latent
 from gan2shape_jax.models import discriminator, stylegan2
 from gan2shape_jax.report import Progress
 
@@ -180,10 +181,7 @@ def write_result(
   """Writes the GAN's picture, then the latent in one move."""
   image_path, latent_path = result_paths(options, picture)
   Image.fromarray(sheets.to_uint8(np.asarray(image))).save(image_path)
-  part = latent_path.with_suffix(".part")
-  with part.open("wb") as file:
-    np.save(file, np.asarray(latent))
-  part.replace(latent_path)
+  save_latent(latent_path, np.asarray(latent))
 
 
 def sum_up(

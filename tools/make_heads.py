@@ -13,7 +13,6 @@ Folder written (interrupted runs resume; finished files are kept):
 
 import argparse
 import json
-import os
 import sys
 from functools import partial
 from pathlib import Path
@@ -27,6 +26,7 @@ from tqdm import tqdm
 # Run as a script, python puts tools/ first on the path, not the repository.
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from gan2shape_jax.atomic import replacing
 from gan2shape_jax.errors import UserError
 from gan2shape_jax.synthetic import heads, identity
 
@@ -109,7 +109,7 @@ def write_heads(
         _write_sample(output, index, one)
       bar.update(len(todo))
   lines = "".join(f"image/{i:06d}.png\n" for i in range(count))
-  _write_atomically(output / "list.txt", lines.encode())
+  _write_text(output / "list.txt", lines)
 
 
 @partial(
@@ -138,16 +138,15 @@ def _write_sample(output: Path, index: int, sample: heads.Sample) -> None:
   mask = sample.mask.astype(np.uint8) * 255
   Image.fromarray(mask).save(output / "mask" / f"{name}.png")
   light = sample.light
-  part = output / "npz" / f"{name}.part.npz"
-  np.savez_compressed(
-    part,
-    depth=sample.depth,
-    normal=sample.normal.astype(np.float16),
-    view=sample.view,
-    light=np.array([light.ambient, light.diffuse, *light.direction]),
-    identity=np.array([sample.identity[n] for n in identity.NAMES]),
-  )
-  os.replace(part, output / "npz" / f"{name}.npz")
+  with replacing(output / "npz" / f"{name}.npz") as part:
+    np.savez_compressed(
+      part,
+      depth=sample.depth,
+      normal=sample.normal.astype(np.float16),
+      view=sample.view,
+      light=np.array([light.ambient, light.diffuse, *light.direction]),
+      identity=np.array([sample.identity[n] for n in identity.NAMES]),
+    )
 
 
 def _check_settings(output: Path, settings: dict) -> None:
@@ -179,13 +178,12 @@ def _provenance(count: int) -> dict:
 
 
 def _write_json(path: Path, content: dict) -> None:
-  _write_atomically(path, json.dumps(content, indent=2).encode())
+  _write_text(path, json.dumps(content, indent=2))
 
 
-def _write_atomically(path: Path, content: bytes) -> None:
-  part = path.with_name(path.name + ".part")
-  part.write_bytes(content)
-  os.replace(part, path)
+def _write_text(path: Path, text: str) -> None:
+  with replacing(path) as part:
+    part.write_text(text)
 
 
 def _parser() -> argparse.ArgumentParser:
