@@ -21,7 +21,7 @@ def get_config():
 
   # Narrow networks: a fifth of the reference's parameters.
   config.networks.width = 32
-  config.networks.max_channels = 256
+  config.networks.max_channels = 128
   config.networks.code_size = 128
   config.networks.relative_encoding = True
 

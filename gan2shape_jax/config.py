@@ -16,6 +16,9 @@ def default_config() -> ConfigDict:
   config = ConfigDict()
   config.seed = 0
   config.image_size = 128  # px, side of everything that is rendered
+  # Joint training: shared networks for all pictures, one picture at a time
+  # in shuffled epochs. Otherwise every picture gets networks of its own.
+  config.joint = False
 
   # Where the pictures are: a picture, a folder of pictures or a list file
   # (first word of each line, relative to the list's folder).
@@ -27,10 +30,15 @@ def default_config() -> ConfigDict:
   config.data.mask = "file"  # file | background | full
   config.data.latents = ""  # folder of NAME.npy latents; "" = invert
   config.data.ground_truth = False  # depth pictures beside the pictures
+  # More pictures, with depth, whose shapes joint training predicts after
+  # every stage without learning from them; "" = none.
+  config.data.heldout = ""
 
   # Folders of weights, as tools/ write them.
   config.weights = ConfigDict()
   config.weights.gan = ""  # generator and discriminator
+  # Jointly trained networks to start from; "" = random ones and the prior.
+  config.weights.networks = ""
 
   # Image formation (section 3.1 of the paper; camera of Unsup3d).
   config.camera = ConfigDict()
@@ -108,7 +116,7 @@ def default_config() -> ConfigDict:
   config.schedule.flip_step1 = (False, False, False, False)
   config.schedule.flip_step3 = (True, False, False, False)
   config.schedule.batch_size = 16  # pseudo-samples per iteration
-  config.schedule.collect_batches = 100  # batches in the pool of step 3
+  config.schedule.collect_batches = 100  # of samples per picture, for step 3
 
   config.run = ConfigDict()
   config.run.chunk = 50  # iterations between two looks at the metrics
@@ -117,6 +125,7 @@ def default_config() -> ConfigDict:
 
   # The pictures and meshes that are written at the end.
   config.output = ConfigDict()
+  config.output.export = True  # False: metrics, stages and networks only
   config.output.max_yaw = 70.0  # degrees
   config.output.max_pitch = 20.0
   config.output.frame_size = 256  # px, of rendered meshes

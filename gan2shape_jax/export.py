@@ -9,6 +9,7 @@
 | `albedo_input.png` | albedo in the view of the picture |
 | `mask.png` | canonical object mask, where there is one |
 | `depth.npy` | canonical depth, float32, scene units |
+| `depth_input.npy` | depth in the view of the picture; NaN: nothing there |
 | `depth.png` | the same, 16 bit: depth = max - (max - min) value / 65535 |
 | `depth_color.png`, `normal.png` | the same to look at; n / 2 + 0.5 |
 | `rotated.png`, `rotated_gan.png` | nine yaws, five pitches; by the GAN |
@@ -125,6 +126,7 @@ def export_picture(
     block = sheets.Block("", strip, columns, size, labels)
     sheets.picture_grid(block).save(folder / f"{file}.png")
   _write_depth(folder, reconstruction, camera)
+  np.save(folder / "depth_input.npy", np.asarray(gallery.depth_input))
   _write_meshes(folder, reconstruction, camera, stills["canonical"])
   _write_turntable(folder, gallery)
   _overview(name, stills, strips, gallery, turns, figures).save(

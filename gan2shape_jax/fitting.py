@@ -1,4 +1,8 @@
-"""Fitting the networks to one picture: the state, the phases, their loops.
+"""Fitting the networks to pictures: the state, the phases, their loops.
+
+Pictures come with a leading axis `p`: a fit to one picture has p = 1, joint
+training has as many as there are, and every iteration trains on one of them,
+in shuffled epochs.
 
 The state goes through the phases of the schedule one chunk of iterations at a
 time. A state between two chunks holds all that the rest depends on, so a fit
@@ -17,7 +21,7 @@ import optax
 from flax import struct
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
-from gan2shape_jax import optim, predict, steps
+from gan2shape_jax import inference, optim, steps
 from gan2shape_jax.chunks import make_chunk
 from gan2shape_jax.metrics import evaluate_depth
 from gan2shape_jax.render.camera import Camera
@@ -47,8 +51,8 @@ class Fit:
     optimizer: moments of the networks that the current phase trains.
     iteration: of the current phase.
     key: of the current phase.
-    canonical: the reconstruction that the stage's samples are renderings of;
-      what step 1 left behind, from the beginning of step 2 on.
+    canonical: the reconstructions [p] that the stage's samples are renderings
+      of; what step 1 left behind, from the beginning of step 2 on.
   """
 
   params: Params
@@ -62,7 +66,7 @@ def enter_phase(
   system: System,
   phases: tuple[Phase, ...],
   index: int,
-  picture: Picture,
+  pictures: Picture,
   key: PRNGKeyArray,
   params: Params,
   canonical: Reconstruction | None = None,
@@ -73,14 +77,15 @@ def enter_phase(
     system: the fixed parts of the run.
     phases: the schedule.
     index: which phase of it begins.
-    picture: what is being fitted.
-    key: the picture's own key.
+    pictures: what is being fitted, [p].
+    key: of the whole fit.
     params: of the five networks.
     canonical: of the state that the phase before it ended with, if any.
   """
   phase = phases[index]
   if canonical is None or phase.step == "project":
-    canonical = reconstruct(system)(params, picture)
+    found = reconstruct(system)
+    canonical = _each(lambda picture: found(params, picture), pictures)
   trainable, _ = optim.split_trainable(params, phase.trainable)
   return Fit(
     params=params,
@@ -92,26 +97,36 @@ def enter_phase(
 
 
 def prepare_phase(
-  system: System, phase: Phase, frozen: Params, fit: Fit, picture: Picture
+  system: System, phase: Phase, frozen: Params, fit: Fit, pictures: Picture
 ) -> Any:
-  """Computes what stays the same during a phase; the `data` of its loss."""
+  """Computes what stays the same during a phase; the `data` of its loss, [p].
+
+  It does not share memory with the state, which the loop donates (consumes).
+  """
   if phase.step == "prior":
-    return steps.prepare_prior(system, picture)
+    return _each(functools.partial(steps.prepare_prior, system), pictures)
   if phase.step == "albedo":
-    return _prepare_albedo(system, phase.flip)(fit.params, frozen, picture)
-  # A copy, because the loop donates (consumes) the arrays of its state.
-  canonical = jax.tree.map(jnp.copy, fit.canonical)
-  data = prepare_project(system)(frozen, picture, canonical)
+    prepare = _prepare_albedo(system, phase.flip)
+    return _each(lambda x: prepare(fit.params, frozen, x), pictures)
+  data = _each(
+    lambda x, canonical: prepare_project(system)(frozen, x, canonical),
+    pictures,
+    fit.canonical,
+  )
   if phase.step == "project":
     return data
-  collect = _collect(system)
   pool_key, _ = jax.random.split(fit.key)
-  batches = [
-    collect(fit.params, frozen, data, jax.random.fold_in(pool_key, i))
-    for i in range(system.collect_batches)
-  ]
-  pool = jax.tree.map(lambda *parts: jnp.concatenate(parts), *batches)
-  return steps.ShapeData(picture.image, pool)
+  keys = jax.random.split(pool_key, len(pictures.image))
+  collect = functools.partial(_collect(system), fit.params, frozen)
+
+  def pool(data, key):
+    batches = [
+      collect(data, jax.random.fold_in(key, i))
+      for i in range(system.collect_batches)
+    ]
+    return jax.tree.map(lambda *parts: jnp.concatenate(parts), *batches)
+
+  return steps.ShapeData(pictures.image, _each(pool, data, keys))
 
 
 @functools.cache
@@ -120,16 +135,22 @@ def phase_chunk(
 ) -> Callable[..., tuple[Fit, dict[str, Any]]]:
   """The compiled loop of a kind of phase: `(fit, frozen, data, length=n)`.
 
-  One program per step and flip, whatever the stage and the picture.
+  One program per step and flip, whatever the stage and the pictures.
   """
   loss_function = _LOSSES[step]
   optimizer = system.optimizers[step]
   names = Phase(step, 0, 0).trainable
 
   def iterate(fit: Fit, frozen: Params, data: Any):
+    _, order_key = jax.random.split(fit.key)
+    count = len(jax.tree.leaves(data)[0])
+    picture, visit = turn(order_key, fit.iteration, count)
     if step == "shape":
-      _, batch_key = jax.random.split(fit.key)
-      data = steps.draw_batch(data, batch_key, fit.iteration, system.batch_size)
+      data = steps.draw_batch(
+        data, order_key, picture=picture, visit=visit, size=system.batch_size
+      )
+    else:
+      data = jax.tree.map(lambda x: x[picture], data)
     key = jax.random.fold_in(fit.key, fit.iteration)
     trainable, fixed = optim.split_trainable(fit.params, names)
 
@@ -148,6 +169,30 @@ def phase_chunk(
     return fit, terms
 
   return make_chunk(iterate, scan=scan)
+
+
+def turn(
+  key: PRNGKeyArray, iteration: Int[Array, ""], count: int
+) -> tuple[Int[Array, ""], Int[Array, ""]]:
+  """Whose turn it is among `count` pictures, and how often it was before.
+
+  Every picture has its turn once in an epoch, in an order of its own.
+  """
+  visit = iteration // count
+  order = jax.random.permutation(jax.random.fold_in(key, visit), count)
+  return order[iteration % count], visit
+
+
+def _each(function: Callable[..., Any], *trees: Any) -> Any:
+  """Applies a function to one picture after the other and stacks the results.
+
+  Memory stays that of one picture, and programs are compiled for one.
+  """
+  count = len(jax.tree.leaves(trees[0])[0])
+  rows = [
+    function(*jax.tree.map(lambda x, i=i: x[i], trees)) for i in range(count)
+  ]
+  return jax.tree.map(lambda *parts: jnp.stack(parts), *rows)
 
 
 def evaluate(
@@ -188,7 +233,7 @@ def render_input(system: System) -> Callable[[Params, Picture], Rendering]:
 
   @jax.jit
   def render(params, picture):
-    found = predict.reconstruct(system, params, picture)
+    found = inference.reconstruct(system, params, picture)
     texture = apply_shading(found.albedo, shade(found.normal, found.light))
     return render_view(found.depth, texture, found.pose, system.camera)
 
@@ -203,8 +248,8 @@ def synthesize(system: System) -> Callable[..., Array]:
 
 @functools.cache
 def reconstruct(system: System) -> Callable[..., Reconstruction]:
-  """Compiled `predict.reconstruct`: `(params, picture)`."""
-  return jax.jit(functools.partial(predict.reconstruct, system))
+  """Compiled `inference.reconstruct`: `(params, picture)`."""
+  return jax.jit(functools.partial(inference.reconstruct, system))
 
 
 @functools.cache

@@ -3,88 +3,21 @@
 Fits the shapes of pictures and writes them to `--workdir`; the same command
 resumes a run that was stopped. Single fields of the configuration are
 overridden as in `--config.schedule.stages=2`.
-
-Exit codes: 0 done; 2 a mistake in the input, with one line that says what to
-mend. Anything else is a defect and shows its traceback.
 """
 
-import os
 import pathlib
-import sys
 
-from absl import app, flags, logging
-from ml_collections import config_flags
+from ml_collections import ConfigDict
 
-from gan2shape_jax.errors import UserError
-
-FLAGS = flags.FLAGS
+from gan2shape_jax import cli
 
 
-def main(argv: list[str]) -> None:
+def main(config: ConfigDict, workdir: pathlib.Path) -> None:
   """Hands the configuration over to the loop."""
-  if len(argv) > 1:
-    raise UserError(f"unexpected argument {argv[1]!r}; options start with --")
-  logging.set_verbosity(logging.WARNING)
-  enable_compilation_cache()
-  # Late, so that mistakes in the flags are answered without loading JAX.
   from gan2shape_jax import train
 
-  workdir = FLAGS.workdir or os.path.join("results", config_name())
-  train.run(FLAGS.config, pathlib.Path(workdir))
-
-
-def parse_flags(argv: list[str]) -> list[str]:
-  """Defines and parses the flags, which loads the configuration.
-
-  Raises:
-    UserError: for a missing file, an unknown key or a value of a wrong type.
-  """
-  try:
-    # Reads the command line by itself, and may fail on it.
-    config_flags.DEFINE_config_file(
-      "config", "configs/demo.py", "What to fit and how.", lock_config=True
-    )
-    flags.DEFINE_string(
-      "workdir", "", "For the results; results/<name of the config> if empty."
-    )
-    remaining = FLAGS(argv)
-    # A file that cannot be loaded is reported at the first use only.
-    _ = FLAGS.config.is_locked
-    return remaining
-  except (flags.Error, AttributeError, KeyError, TypeError, OSError) as error:
-    message = " ".join(str(error).replace("\\'", "'").split()).strip("'\"")
-    raise UserError(
-      f"command line: {message} (the fields of a configuration and their"
-      " meaning are in gan2shape_jax/config.py)"
-    ) from error
-
-
-def config_name() -> str:
-  """The name of the configuration file without folder and ending."""
-  path = config_flags.get_config_filename(FLAGS["config"])
-  return pathlib.Path(path.split(":")[0]).stem
-
-
-def enable_compilation_cache() -> None:
-  """Keeps compiled programs between runs (unless the user chose a folder)."""
-  import jax
-
-  if not jax.config.jax_compilation_cache_dir:
-    cache = os.environ.get("XDG_CACHE_HOME", os.path.expanduser("~/.cache"))
-    jax.config.update(
-      "jax_compilation_cache_dir", os.path.join(cache, "gan2shape_jax")
-    )
-  jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
-
-
-def cli() -> None:
-  """Runs the program and turns user errors into one line and exit code 2."""
-  try:
-    app.run(main, flags_parser=parse_flags)
-  except UserError as error:
-    print(f"gan2shape_jax: {error}", file=sys.stderr)
-    sys.exit(2)
+  train.run(config, workdir)
 
 
 if __name__ == "__main__":
-  cli()
+  cli.run(main)

@@ -1,77 +1,70 @@
-"""What the networks say about a picture.
+"""The program that predicts: `python -m gan2shape_jax.predict --config=...`.
 
-Pictures are [h, w, 3] in [-1, 1]; depth comes out in scene units and in the
-canonical frame, the pose takes it to the picture's view.
+One forward pass of jointly trained networks (`weights.networks`) for each
+picture of the configuration (`data.pictures`): no fit, no latents and no GAN.
+Writes results/NAME/ as `main` does, but for the pictures by the GAN, and
+metrics.json where there is true depth, to results/<configuration>_predictions
+unless `--workdir` names another folder.
 """
 
+import pathlib
 from typing import Any
 
-import jax.numpy as jnp
-from jaxtyping import Array, Float
+from ml_collections import ConfigDict, FrozenConfigDict
 
-from gan2shape_jax import decode
-from gan2shape_jax.render import compose, geometry, sampling
-from gan2shape_jax.render.camera import Pose
-from gan2shape_jax.render.shading import Light
-from gan2shape_jax.system import System
-from gan2shape_jax.types import Picture, Reconstruction
-
-Params = dict[str, Any]
+from gan2shape_jax import cli
+from gan2shape_jax.errors import UserError
 
 
-def predict_depth(
-  system: System, params: Params, image: Float[Array, "h w 3"]
-) -> Float[Array, "h w"]:
-  """Canonical depth of a picture, in scene units, border clamped."""
-  depth = unclamped_depth(system, params, image)
-  return decode.clamp_border(
-    depth, border_depth=system.border_depth, weight=system.border_weight
+def run(config: ConfigDict, workdir: pathlib.Path) -> dict[str, Any]:
+  """Predicts the shapes of all pictures of the configuration.
+
+  Returns:
+    The rows of metrics.json by picture name.
+
+  Raises:
+    UserError: a mistake in the input.
+  """
+  from gan2shape_jax import results, sources
+  from gan2shape_jax.config import validate
+  from gan2shape_jax.gan.bundle import load_gan
+  from gan2shape_jax.pretrained import load_networks
+  from gan2shape_jax.report import Progress, write_metrics
+  from gan2shape_jax.system import make_system
+
+  validate(config)
+  if not config.weights.networks:
+    raise UserError(
+      "config: weights.networks is empty; name a folder of trained networks"
+    )
+  # The GAN's architecture belongs to the system, although nothing is drawn.
+  system = make_system(
+    FrozenConfigDict(config), load_gan(config.weights.gan).arch
   )
+  params = load_networks(config.weights.networks, system.networks)
+  pictures = sources.load_sources(config)
+  rows = {}
+  with Progress(len(pictures)) as progress:
+    for index, source in enumerate(pictures):
+      name = source.path.stem
+      progress.update(index, label=name)
+      picture = results.to_picture(source)
+      rows[name] = results.figures(
+        system, params, picture, source.ground_truth, pretrained=params
+      )
+      results.export(
+        config,
+        workdir / "results" / name,
+        name,
+        system,
+        picture,
+        params,
+        rows[name],
+      )
+    progress.update(len(pictures))
+  write_metrics(workdir, rows)
+  return rows
 
 
-def unclamped_depth(
-  system: System, params: Params, image: Float[Array, "h w 3"]
-) -> Float[Array, "h w"]:
-  """Canonical depth before the border clamp, as the prior is fitted to."""
-  camera = system.camera
-  return decode.decode_depth(
-    system.networks.depth.apply(params["depth"], image),
-    depth_min=camera.depth_min,
-    depth_max=camera.depth_max,
-  )
-
-
-def predict_pose(
-  system: System, params: Params, image: Float[Array, "h w 3"]
-) -> Pose:
-  """Pose of the object in a picture, relative to the canonical one."""
-  view = system.networks.view.apply(params["view"], image)
-  return system.decode_view(view + jnp.array(system.view_mean))
-
-
-def predict_light(
-  system: System, params: Params, image: Float[Array, "h w 3"]
-) -> Light:
-  """Light in a picture."""
-  light = system.networks.light.apply(params["light"], image)
-  return decode.decode_light(light + jnp.array(system.light_mean))
-
-
-def reconstruct(
-  system: System, params: Params, picture: Picture
-) -> Reconstruction:
-  """Everything that the networks say about a picture."""
-  image = picture.image
-  depth = predict_depth(system, params, image)
-  pose = predict_pose(system, params, image)
-  # The mask of the input view, pulled to the canonical frame.
-  grid = compose.forward_grid(depth, pose, system.camera)
-  mask = sampling.sample_bilinear(picture.mask[..., None], grid)[..., 0]
-  return Reconstruction(
-    depth=depth,
-    albedo=system.networks.albedo.apply(params["albedo"], image),
-    normal=geometry.normals_from_depth(depth, system.camera),
-    light=predict_light(system, params, image),
-    pose=pose,
-    mask=mask,
-  )
+if __name__ == "__main__":
+  cli.run(run, suffix="_predictions")

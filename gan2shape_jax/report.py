@@ -23,7 +23,8 @@ from gan2shape_jax.atomic import replacing
 
 Row = Mapping[str, SupportsFloat]
 
-# Without ground truth only the last one is there.
+# Without ground truth only the last one is there; predictions only where there
+# are pre-trained networks.
 METRICS = (
   "side",
   "mad",
@@ -31,6 +32,8 @@ METRICS = (
   "flat_mad",
   "prior_side",
   "prior_mad",
+  "predicted_side",
+  "predicted_mad",
   "seconds",
 )
 
@@ -65,19 +68,25 @@ class Report:
       self._writer.add_image(name, unit, step, dataformats="HWC")
 
 
-def write_metrics(workdir: str | Path, rows: Mapping[str, Row]) -> None:
+def write_metrics(
+  workdir: str | Path,
+  rows: Mapping[str, Row],
+  stages: Mapping[str, Mapping[str, Row]] | None = None,
+) -> None:
   """Writes metrics.json and metrics.csv.
 
-  The JSON object has `pictures`, the rows by picture name, and `mean`, the
-  means over the pictures that have the metric; the table has the same, with
-  the means in the last line. A number that is not finite is null (an empty
-  cell), and so is a mean over one: a failed picture is not left out silently.
+  The JSON object has `pictures`, the rows by picture name, `mean`, the means
+  over the pictures that have the metric, and `stages`; the table has the first
+  two, with the means in the last line. A number that is not finite is null (an
+  empty cell), and so is a mean over one: a failed picture is not left out
+  silently.
 
   Args:
     workdir: existing folder.
     rows: metrics of each picture by its name; see METRICS for the customary
       ones, which come first in this order. SIDE is a plain ratio (not times
       100), MAD in degrees.
+    stages: numbers of the stages of each fit, for the JSON object only.
   """
   present = {metric for row in rows.values() for metric in row}
   metrics = [m for m in METRICS if m in present]
@@ -91,6 +100,8 @@ def write_metrics(workdir: str | Path, rows: Mapping[str, Row]) -> None:
     for m in metrics
   }
   content = {"pictures": pictures, "mean": mean}
+  if stages:
+    content["stages"] = stages
   with replacing(Path(workdir) / "metrics.json") as part:
     part.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
   table = io.StringIO()

@@ -18,7 +18,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
-from gan2shape_jax import losses, predict, priors
+from gan2shape_jax import inference, losses, priors
 from gan2shape_jax.render import compose, geometry, sampling, shading
 from gan2shape_jax.system import System
 from gan2shape_jax.types import Picture, Reconstruction
@@ -66,7 +66,7 @@ def prior_loss(
 ) -> Loss:
   """Mean squared error to the prior (GAN2Shape init_netD_ellipsoid)."""
   del frozen, key, flip
-  depth = predict.unclamped_depth(system, params, data.image)
+  depth = inference.unclamped_depth(system, params, data.image)
   loss = jnp.mean((depth - data.depth) ** 2)
   return Loss(loss, {"prior": loss})
 
@@ -89,12 +89,12 @@ def prepare_albedo(
 ) -> AlbedoData:
   """Renders what stays the same throughout step 1."""
   image = picture.image
-  depth = with_mirror(predict.predict_depth(system, params, image), flip)
+  depth = with_mirror(inference.predict_depth(system, params, image), flip)
   normal = jax.vmap(lambda d: geometry.normals_from_depth(d, system.camera))(
     depth
   )
-  pose = predict.predict_pose(system, params, image)
-  light = predict.predict_light(system, params, image)
+  pose = inference.predict_pose(system, params, image)
+  light = inference.predict_light(system, params, image)
   grid, _, mask = jax.vmap(lambda d: compose.view_grid(d, pose, system.camera))(
     depth
   )
@@ -178,14 +178,26 @@ class Samples(NamedTuple):
   mask: Float[Array, "*n h w"]
 
 
-def sample_pseudo(
-  system: System, key: PRNGKeyArray, data: ProjectData
-) -> Samples:
-  """Renders the shape under one random view and light (a pseudo-sample)."""
+class Change(NamedTuple):
+  """The view and light of a pseudo-sample, in raw units (see `decode.py`)."""
+
+  view: Float[Array, " 6"]
+  light: priors.LightChange
+
+
+def sample_change(system: System, key: PRNGKeyArray) -> Change:
+  """Draws the view and light of a pseudo-sample."""
   light_key, view_key = jax.random.split(key)
+  return Change(
+    view=system.sample_view(view_key), light=system.sample_light(light_key)
+  )
+
+
+def render_pseudo(system: System, data: ProjectData, change: Change) -> Samples:
+  """Renders the shape under another view and light (a pseudo-sample)."""
   canonical = data.canonical
-  light = priors.relight(canonical.light, system.sample_light(light_key))
-  pose = system.decode_view(system.sample_view(view_key))
+  light = priors.relight(canonical.light, change.light)
+  pose = system.decode_view(change.view)
   texture = shading.apply_shading(
     canonical.albedo, shading.shade(canonical.normal, light)
   )
@@ -260,7 +272,8 @@ def collect(
 
 def _sample_batch(system, key, data):
   keys = jax.random.split(key, system.batch_size)
-  return jax.vmap(lambda key: sample_pseudo(system, key, data))(keys)
+  change = jax.vmap(lambda key: sample_change(system, key))(keys)
+  return jax.vmap(lambda change: render_pseudo(system, data, change))(change)
 
 
 # --- Step 3: shape. ----------------------------------------------------------
@@ -274,17 +287,32 @@ class ShapeData(NamedTuple):
 
 
 def draw_batch(
-  data: ShapeData, key: PRNGKeyArray, iteration: Int[Array, ""], size: int
+  data: ShapeData,
+  key: PRNGKeyArray,
+  *,
+  picture: Int[Array, ""],
+  visit: Int[Array, ""],
+  size: int,
 ) -> ShapeData:
-  """Takes the batch of an iteration out of the pool, in shuffled epochs."""
-  count = data.samples.image.shape[0]
+  """Takes one picture and a batch of its samples out of the pool.
+
+  Args:
+    data: of all pictures, with a leading axis `p` on every leaf.
+    key: of the order of the samples, the same at every visit.
+    picture: index of the picture.
+    visit: how often it has had its turn before. The batches of successive
+      visits go through its samples in shuffled epochs.
+    size: of the batch.
+  """
+  count = data.samples.mask.shape[1]
   batches = count // size
-  order = jax.random.permutation(
-    jax.random.fold_in(key, iteration // batches), count
+  epoch_key = jax.random.fold_in(
+    jax.random.fold_in(key, picture), visit // batches
   )
-  index = jax.lax.dynamic_slice_in_dim(order, iteration % batches * size, size)
-  samples = jax.tree.map(lambda x: x[index], data.samples)
-  return data._replace(samples=samples)
+  order = jax.random.permutation(epoch_key, count)
+  index = jax.lax.dynamic_slice_in_dim(order, visit % batches * size, size)
+  samples = jax.tree.map(lambda x: x[picture, index], data.samples)
+  return ShapeData(data.image[picture], samples)
 
 
 def shape_loss(
@@ -298,7 +326,7 @@ def shape_loss(
   """One shape and albedo explain the picture and a batch of samples (eq. 4)."""
   del key
   batch = data.samples
-  depth = with_mirror(predict.predict_depth(system, params, data.image), flip)
+  depth = with_mirror(inference.predict_depth(system, params, data.image), flip)
   albedo = system.networks.albedo.apply(params["albedo"], data.image)
   albedo = with_mirror(albedo, flip)
   normal = jax.vmap(lambda d: geometry.normals_from_depth(d, system.camera))(
@@ -307,8 +335,8 @@ def shape_loss(
 
   def explain(image):
     """Renders all shapes in the view and light of one picture."""
-    pose = predict.predict_pose(system, params, image)
-    light = predict.predict_light(system, params, image)
+    pose = inference.predict_pose(system, params, image)
+    light = inference.predict_light(system, params, image)
     texture = shading.apply_shading(albedo, shading.shade(normal, light))
     render = jax.vmap(
       lambda d, t: compose.render_view(d, t, pose, system.camera)

@@ -62,6 +62,7 @@ class Gallery:
     shading: light that reaches each pixel, 0 black and 1 white.
     reconstruction: the input view, white where nothing is seen.
     albedo_input: albedo in the input view, white where nothing is seen.
+    depth_input: depth in the input view, NaN where nothing is seen.
     rotated: `rotation_poses` about the canonical pose.
     rotated_input: the same about the input view.
     relit: the textured mesh under `relights`, in the input view.
@@ -74,6 +75,7 @@ class Gallery:
   shading: Float[Array, "h w"]
   reconstruction: Float[Array, "h w 3"]
   albedo_input: Float[Array, "h w 3"]
+  depth_input: Float[Array, "h w"]
   rotated: Frames
   rotated_input: Frames
   relit: Float[Array, "20 s s 3"]
@@ -275,6 +277,7 @@ def _draw(rec, pixels, turn_angles, swing_angles, alpha, *, camera, size):
     shading=shade(rec.normal, rec.light),
     reconstruction=seen[0],
     albedo_input=seen[1],
+    depth_input=jnp.where(grid.mask[34] > 0, grid.depth[34], jnp.nan),
     rotated=frames[:14],
     rotated_input=frames[14:28],
     relit=frames[28:48].image,

@@ -10,6 +10,7 @@ import os
 import shutil
 from pathlib import Path
 
+import jax
 import numpy as np
 import safetensors
 import safetensors.numpy
@@ -79,6 +80,33 @@ def load_weights(folder: str | os.PathLike) -> tuple[PyTree, dict]:
     ) from error
   arrays = {k: _with_dtype(v, "float32") for k, v in arrays.items()}
   return traverse_util.unflatten_dict(arrays, sep="/"), metadata
+
+
+def check_shapes(
+  folder: str | os.PathLike, expected: PyTree, actual: PyTree, remedy: str
+) -> None:
+  """Compares names and shapes of two trees of arrays.
+
+  Raises:
+    UserError: where they differ, with the remedy.
+  """
+  shapes = [
+    {
+      jax.tree_util.keystr(path, simple=True, separator="/"): leaf.shape
+      for path, leaf in jax.tree_util.tree_leaves_with_path(tree)
+    }
+    for tree in (expected, actual)
+  ]
+  differ = sorted(
+    name
+    for name in shapes[0].keys() | shapes[1].keys()
+    if shapes[0].get(name) != shapes[1].get(name)
+  )
+  if differ:
+    raise UserError(
+      f"{folder}: weights differ from what is expected at {differ[0]}"
+      f" ({len(differ)} places): {remedy}"
+    )
 
 
 def _with_dtype(array, dtype):

@@ -151,7 +151,7 @@ def test_folder_that_does_not_fit_its_architecture(tmp_path):
   tree, metadata = load_weights(tmp_path / "gan")
   metadata["architecture"]["channels"] = [4, 5]
   save_weights(tmp_path / "gan", tree, metadata)
-  with pytest.raises(UserError, match="generator does not fit"):
+  with pytest.raises(UserError, match=r"generator.*do not fit its"):
     load_gan(tmp_path / "gan")
   del tree["discriminator"]
   save_weights(tmp_path / "gan", tree, metadata)

@@ -39,6 +39,17 @@ def test_projecting_the_gan_image_returns_it():
   np.testing.assert_allclose(images[0], picture().gan_image, atol=1e-4)
 
 
+def sampler(system, data):
+  """`key -> Samples`, one pseudo-sample."""
+
+  @jax.jit
+  def sample(key):
+    change = steps.sample_change(system, key)
+    return steps.render_pseudo(system, data, change)
+
+  return sample
+
+
 def test_without_variation_a_pseudo_sample_is_the_mean_view():
   system = tiny_system(
     **{
@@ -50,7 +61,7 @@ def test_without_variation_a_pseudo_sample_is_the_mean_view():
     }
   )
   data = project_data(system)
-  sample = jax.jit(lambda key: steps.sample_pseudo(system, key, data))
+  sample = sampler(system, data)
   first, second = sample(KEY), sample(jax.random.key(4))
   np.testing.assert_allclose(first.image, second.image, atol=1e-6)
   light = data.canonical.light
@@ -70,8 +81,9 @@ def test_without_variation_a_pseudo_sample_is_the_mean_view():
 def test_pseudo_samples_vary_with_the_key():
   system = tiny_system()
   data = project_data(system)
-  sample = jax.jit(lambda key: steps.sample_pseudo(system, key, data).image)
-  assert jnp.abs(sample(KEY) - sample(jax.random.key(4))).max() > 1e-3
+  sample = sampler(system, data)
+  difference = sample(KEY).image - sample(jax.random.key(4)).image
+  assert jnp.abs(difference).max() > 1e-3
 
 
 def loss_and_data(step, system, flip=False):
@@ -139,13 +151,21 @@ def test_mirror_image_of_a_symmetric_shape_counts_the_same():
   np.testing.assert_allclose(twice, 2 * once, rtol=1e-6)
 
 
-def test_batches_of_an_epoch_hold_each_sample_once():
-  pool = steps.Samples(jnp.arange(12.0).reshape(12, 1, 1, 1), jnp.ones((12, 1)))
-  data = steps.ShapeData(jnp.zeros(()), pool)
-  draw = jax.jit(
-    lambda i: steps.draw_batch(data, KEY, i, 3).samples.image.ravel()
-  )
-  epochs = [np.concatenate([draw(e * 4 + i) for i in range(4)]) for e in (0, 1)]
-  for epoch in epochs:
-    np.testing.assert_array_equal(np.sort(epoch), np.arange(12))
+def test_batches_of_an_epoch_hold_each_sample_of_a_picture_once():
+  pool = steps.Samples(jnp.arange(24.0).reshape(2, 12, 1), jnp.ones((2, 12)))
+  data = steps.ShapeData(jnp.arange(2), pool)
+
+  @jax.jit
+  def draw(visit):
+    batch = steps.draw_batch(
+      data, KEY, picture=jnp.int32(1), visit=visit, size=3
+    )
+    return batch.image, batch.samples.image.ravel()
+
+  epochs = []
+  for epoch in (0, 1):
+    images, parts = zip(*[draw(epoch * 4 + i) for i in range(4)], strict=True)
+    assert set(map(int, images)) == {1}
+    epochs.append(np.concatenate(parts))
+    np.testing.assert_array_equal(np.sort(epochs[-1]), np.arange(12, 24))
   assert (epochs[0] != epochs[1]).any()

@@ -66,7 +66,8 @@ def test_metrics_of_all_pictures_and_their_means(finished):
   content = json.loads((workdir / "metrics.json").read_text())
   assert content["pictures"] == rows and set(rows) == {"0", "1"}
   for row in rows.values():
-    assert set(row) == set(METRICS)
+    predicted = {name for name in METRICS if name.startswith("predicted")}
+    assert set(row) == set(METRICS) - predicted
     assert all(np.isfinite(value) for value in row.values())
   mean = np.mean([row["mad"] for row in rows.values()])
   np.testing.assert_allclose(content["mean"]["mad"], mean)
@@ -81,12 +82,13 @@ def test_each_picture_has_its_results(finished):
       assert (folder / file).stat().st_size > 0
     assert np.load(folder / "depth.npy").shape == (SIZE, SIZE)
     stages = {path.name for path in (folder / "stages").iterdir()}
-    assert stages == {"inversion.png", "0.png", "1.png", "2.png"}
+    numbers = {f"{stage}.{kind}" for stage in "012" for kind in ("png", "json")}
+    assert stages == {"inversion.png", *numbers}
 
 
 def test_finished_pictures_are_not_fitted_again(config, finished, monkeypatch):
   workdir, rows = finished
-  monkeypatch.setattr(train, "fit_picture", None)
+  monkeypatch.setattr(train, "fit_pictures", None)
   assert train.run(config, workdir) == rows
 
 
@@ -128,3 +130,28 @@ def test_loss_that_is_not_finite_stops_the_run(config, tmp_path):
   config.loss.smooth = float("nan")
   with pytest.raises(FloatingPointError, match="stage 1, shape"):
     train.run(config, tmp_path)
+
+
+def test_joint_networks_predict_and_start_other_fits(config, tmp_path):
+  config = config.copy_and_resolve_references()
+  config.joint = True
+  config.data.heldout = config.data.pictures
+  config.output.export = False
+  rows = train.run(config, tmp_path / "joint")
+  assert set(rows) == {"0", "1"}
+  stages = json.loads((tmp_path / "joint/metrics.json").read_text())["stages"]
+  assert set(stages) == {"joint"} and set(stages["joint"]) == {"0", "1", "2"}
+  last = stages["joint"]["2"]
+  assert last["heldout_mad"] == pytest.approx(last["mad"], rel=1e-5)
+  assert 0 < last["projection_error"] < 2
+  assert (tmp_path / "joint/diagnostics.png").stat().st_size > 0
+
+  config.joint = False
+  config.data.heldout = ""
+  config.weights.networks = str(tmp_path / "joint/networks")
+  fits = train.run(config, tmp_path / "fits")
+  for name, row in fits.items():
+    assert row["predicted_mad"] == pytest.approx(rows[name]["mad"], rel=1e-5)
+    assert row["mad"] != row["predicted_mad"]
+  stages = {p.name for p in (tmp_path / "fits/results/0/stages").iterdir()}
+  assert "0.json" not in stages  # pre-trained networks need no prior

@@ -11,7 +11,7 @@ from gan2shape_jax.errors import UserError
 from gan2shape_jax.models.architecture import Architecture
 from gan2shape_jax.models.discriminator import init_discriminator
 from gan2shape_jax.models.stylegan2 import init_generator, map_latent
-from gan2shape_jax.weights import load_weights, save_weights
+from gan2shape_jax.weights import check_shapes, load_weights, save_weights
 
 
 @dataclasses.dataclass(frozen=True)
@@ -85,25 +85,10 @@ def load_gan(folder: str | os.PathLike) -> Gan:
     ("discriminator", init_discriminator),
   ):
     expected = jax.eval_shape(lambda k, i=init: i(k, arch), jax.random.key(0))
-    _check_shapes(folder, name, expected, getattr(gan, name))
-  return gan
-
-
-def _check_shapes(folder, name, expected, actual):
-  shapes = [
-    {
-      jax.tree_util.keystr(path, simple=True, separator="/"): leaf.shape
-      for path, leaf in jax.tree_util.tree_leaves_with_path(tree)
-    }
-    for tree in (expected, actual)
-  ]
-  differ = sorted(
-    k
-    for k in shapes[0].keys() | shapes[1].keys()
-    if shapes[0].get(k) != shapes[1].get(k)
-  )
-  if differ:
-    raise UserError(
-      f"{folder}: {name} does not fit its architecture at {differ[0]}"
-      f" ({len(differ)} places); convert or train it again"
+    check_shapes(
+      folder,
+      {name: expected},
+      {name: getattr(gan, name)},
+      "they do not fit its architecture; convert or train it again",
     )
+  return gan

@@ -1,0 +1,36 @@
+"""Joint training of the demo's networks on pictures that its GAN drew.
+
+  python tools/sample_pictures.py --gan assets/demo/gan \\
+    --output data/demo_samples --count 64 --psi 0.8
+  python tools/make_heads.py --output data/heads64/val --split val --count 16
+  python -m gan2shape_jax.main --config=configs/demo_pretrain.py
+
+No true shape is learnt from: the held-out heads only show how far it is. What
+comes out, results/demo_pretrain/networks, is shipped as assets/demo/networks
+(tools/ship_weights.py halves its size).
+"""
+
+from configs import demo
+
+
+def get_config():
+  """Returns the configuration of the demo's joint training."""
+  config = demo.get_config()
+  config.joint = True
+  config.data.pictures = "data/demo_samples/list.txt"
+  config.data.latents = "data/demo_samples/latents"
+  config.data.count = 0
+  config.data.mask = "background"
+  config.data.ground_truth = False
+  config.data.heldout = "data/heads64/val/list.txt"
+  config.weights.networks = ""
+
+  stages = 8
+  config.schedule.stages = stages
+  config.schedule.first_stage = (300, 500, 700)
+  config.schedule.later_stages = (200, 300, 700)
+  config.schedule.flip_step1 = (False,) + (True,) * (stages - 1)
+  config.schedule.flip_step3 = (True,) * stages
+  config.schedule.collect_batches = 6
+  config.output.export = False
+  return config

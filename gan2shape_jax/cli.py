@@ -1,0 +1,87 @@
+"""What the programs share: configuration flags, the cache, error messages.
+
+Exit codes of all programs: 0 done; 2 a mistake in the input, with one line that
+says what to mend. Anything else is a defect and shows its traceback.
+"""
+
+import os
+import pathlib
+import sys
+from collections.abc import Callable
+
+from absl import app, flags, logging
+from ml_collections import ConfigDict, config_flags
+
+from gan2shape_jax.errors import UserError
+
+FLAGS = flags.FLAGS
+
+
+def run(
+  program: Callable[[ConfigDict, pathlib.Path], None], *, suffix: str = ""
+) -> None:
+  """Runs a program with the configuration and the folder for its results.
+
+  `--config=FILE` names the configuration, `--config.group.field=value` changes
+  single fields, `--workdir` the folder; results/NAME, with the suffix, if
+  empty. Other flags are the program's own. Programs import JAX late, so that
+  mistakes in flags are answered at once.
+  """
+
+  def main(argv: list[str]) -> None:
+    if len(argv) > 1:
+      raise UserError(f"unexpected argument {argv[1]!r}; options start with --")
+    logging.set_verbosity(logging.WARNING)
+    enable_compilation_cache()
+    workdir = FLAGS.workdir or os.path.join("results", config_name() + suffix)
+    program(FLAGS.config, pathlib.Path(workdir))
+
+  try:
+    app.run(main, flags_parser=parse_flags)
+  except UserError as error:
+    print(f"gan2shape_jax: {error}", file=sys.stderr)
+    sys.exit(2)
+
+
+def parse_flags(argv: list[str]) -> list[str]:
+  """Defines and parses the flags, which loads the configuration.
+
+  Raises:
+    UserError: for a missing file, an unknown key or a value of a wrong type.
+  """
+  try:
+    # Reads the command line by itself, and may fail on it.
+    config_flags.DEFINE_config_file(
+      "config", "configs/demo.py", "What to fit and how.", lock_config=True
+    )
+    flags.DEFINE_string(
+      "workdir", "", "For the results; under results/, by the config, if empty."
+    )
+    remaining = FLAGS(argv)
+    # A file that cannot be loaded is reported at the first use only.
+    _ = FLAGS.config.is_locked
+    return remaining
+  except (flags.Error, AttributeError, KeyError, TypeError, OSError) as error:
+    message = " ".join(str(error).replace("\\'", "'").split()).strip("'\"")
+    raise UserError(
+      f"command line: {message} (the fields of a configuration and their"
+      " meaning are in gan2shape_jax/config.py)"
+    ) from error
+
+
+def config_name() -> str:
+  """The name of the configuration file without folder and ending."""
+  path = config_flags.get_config_filename(FLAGS["config"])
+  return pathlib.Path(path.split(":")[0]).stem
+
+
+def enable_compilation_cache() -> None:
+  """Keeps compiled programs between runs (unless the user chose a folder)."""
+  import jax
+
+  if not jax.config.jax_compilation_cache_dir:
+    cache = os.environ.get("XDG_CACHE_HOME", os.path.expanduser("~/.cache"))
+    jax.config.update(
+      "jax_compilation_cache_dir", os.path.join(cache, "gan2shape_jax")
+    )
+  jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)

@@ -1,0 +1,114 @@
+"""How well the parts of the method follow a change of view and light.
+
+Pseudo-samples are drawn whose view and light are known. How far their
+projections are from them says how well step 2 works; the view and light that
+the networks read off the projections, set against the true ones, say how well
+step 3 does. The method is healthy when the correlations are near 1; a slope
+below 1 means that turned heads are taken for less turned ones, which makes
+shapes too flat or too deep.
+"""
+
+import functools
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from gan2shape_jax import inference, losses, steps
+from gan2shape_jax.render.camera import Pose
+from gan2shape_jax.system import System
+
+Params = dict[str, Any]
+
+QUANTITIES = ("yaw", "pitch", "light_x", "light_y")
+
+
+class Followed(NamedTuple):
+  """Pseudo-samples, and what the GAN and the networks made of them.
+
+  Attributes:
+    truth: QUANTITIES of each sample: angles in radians, and the components of
+      the unit vector to the light.
+    found: the same, read off the projections.
+    error: mean absolute difference of projection and pseudo-sample.
+  """
+
+  truth: Float[Array, "n 4"]
+  found: Float[Array, "n 4"]
+  error: Float[Array, " n"]
+
+
+@functools.cache
+def follow(system: System) -> Callable[..., Followed]:
+  """Compiled: `(params, frozen, data, key) -> Followed`, one batch.
+
+  `data` is the `steps.ProjectData` of one picture.
+  """
+
+  @jax.jit
+  def run(params: Params, frozen: Params, data: Any, key: PRNGKeyArray):
+    keys = jax.random.split(key, system.batch_size)
+    change = jax.vmap(lambda key: steps.sample_change(system, key))(keys)
+    return follow_changes(system, params, frozen, data, change)
+
+  return run
+
+
+def follow_changes(
+  system: System,
+  params: Params,
+  frozen: Params,
+  data: steps.ProjectData,
+  change: steps.Change,
+) -> Followed:
+  """Renders, projects and reads the samples of given changes, [n]."""
+  pseudo = jax.vmap(lambda x: steps.render_pseudo(system, data, x))(change)
+  projected, _ = steps.project(system, params, frozen, data, pseudo.image)
+
+  def read(image):
+    light = inference.predict_light(system, params, image)
+    pose = inference.predict_pose(system, params, image)
+    return _quantities(pose, light.direction)
+
+  def true(change):
+    return _quantities(system.decode_view(change.view), change.light.direction)
+
+  return Followed(
+    truth=jax.vmap(true)(change),
+    found=jax.vmap(read)(projected),
+    error=jax.vmap(losses.photometric)(projected, pseudo.image, pseudo.mask),
+  )
+
+
+def summarize(followed: Followed) -> dict[str, float]:
+  """Numbers for a table: the error, correlations and slopes.
+
+  The slope is that of the least-squares line of the found over the true value.
+  Where nothing varies both are 0.
+  """
+  row = {"projection_error": float(np.mean(followed.error))}
+  truth = np.asarray(followed.truth, np.float64)
+  found = np.asarray(followed.found, np.float64)
+  truth, found = truth - truth.mean(0), found - found.mean(0)
+  covariance = np.mean(truth * found, 0)
+  spread, answer = np.mean(truth**2, 0), np.mean(found**2, 0)
+  both = np.sqrt(spread * answer)
+  for i, name in enumerate(QUANTITIES):
+    row[f"{name}_correlation"] = _ratio(covariance[i], both[i])
+    row[f"{name}_slope"] = _ratio(covariance[i], spread[i])
+  return row
+
+
+def _quantities(pose: Pose, direction: Float[Array, " 3"]) -> Float[Array, "4"]:
+  # Angles of Rz Ry Rx: the last row is (-sin ry, cos ry sin rx, cos ry cos rx).
+  row = pose.rotation[2]
+  yaw = jnp.arcsin(jnp.clip(-row[0], -1.0, 1.0))
+  pitch = jnp.arctan2(row[1], row[2])
+  return jnp.stack([yaw, pitch, direction[0], direction[1]])
+
+
+def _ratio(numerator: float, denominator: float) -> float:
+  return float(numerator / denominator) if denominator > 1e-12 else 0.0

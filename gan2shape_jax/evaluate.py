@@ -1,0 +1,177 @@
+"""The program that measures: `python -m gan2shape_jax.evaluate`.
+
+  python -m gan2shape_jax.evaluate --config=configs/demo.py --heads=test:0-7
+
+Makes synthetic heads that no GAN was trained on (their true shape is known),
+predicts and fits them as the configuration says, and prints SIDE and MAD of
+the flat shape, the prior, the prediction and the fit, and by how much they
+beat the prior. Writes to `--workdir` (results/<configuration>_evaluation):
+
+  heads/           the heads, with a folder for each split
+  fits/, predictions/   as `main` and `predict` write them
+  evaluation.json  the figures
+  evaluation.png   input, true normals, and normals of prior, prediction, fit
+"""
+
+import pathlib
+import re
+from typing import Any
+
+from absl import flags
+from ml_collections import ConfigDict
+
+from gan2shape_jax import cli
+from gan2shape_jax.errors import UserError
+
+FLAGS = flags.FLAGS
+flags.DEFINE_string("heads", "test:0-7", "Split, first and last head.")
+flags.DEFINE_bool("asymmetric", False, "Heads with one-sided shapes.")
+flags.DEFINE_bool("fit", True, "Fit the heads; --nofit: predictions only.")
+
+METHODS = {"flat": "flat_", "prior": "prior_", "prediction": "predicted_"}
+
+
+def main(config: ConfigDict, workdir: pathlib.Path) -> None:
+  """Makes the heads, measures, prints and draws."""
+  from gan2shape_jax import predict, train
+  from gan2shape_jax.synthetic.dataset import write_heads
+  from gan2shape_jax.workdir import write_json
+
+  split, first, last = parse_heads(FLAGS.heads)
+  asymmetry = "full" if FLAGS.asymmetric else "appearance"
+  heads = workdir / "heads" / split / asymmetry
+  write_heads(
+    heads,
+    split=split,
+    count=last + 1,
+    size=config.image_size,
+    asymmetry=asymmetry,
+  )
+  config = config.copy_and_resolve_references()
+  config.data.update(
+    {
+      "pictures": str(heads / "list.txt"),
+      "first": first,
+      "count": last + 1 - first,
+      "ground_truth": True,
+      "mask": "file",
+      "latents": "",
+    }
+  )
+  run = train.run if FLAGS.fit else predict.run
+  folder = workdir / ("fits" if FLAGS.fit else "predictions")
+  folder = folder / f"{split}_{asymmetry}_{first}-{last}"
+  rows = run(config, folder)
+  table = summarize(rows, "fit" if FLAGS.fit else "prediction")
+  print(format_table(table, rows))
+  name = f"evaluation_{split}_{asymmetry}_{first}-{last}"
+  write_json(workdir / f"{name}.json", {"mean": table, "heads": rows})
+  draw(config, folder, rows).save(workdir / f"{name}.png")
+
+
+def parse_heads(text: str) -> tuple[str, int, int]:
+  """Reads "test:0-7" or "test:3".
+
+  Raises:
+    UserError: it is neither.
+  """
+  match = re.fullmatch(r"(train|val|test):(\d+)(?:-(\d+))?", text)
+  if not match or int(match[3] or match[2]) < int(match[2]):
+    raise UserError(f"--heads={text}: write SPLIT:FIRST-LAST, as in test:0-7")
+  return match[1], int(match[2]), int(match[3] or match[2])
+
+
+def summarize(
+  rows: dict[str, dict[str, float]], last: str
+) -> dict[str, dict[str, float]]:
+  """Means over heads by method, and the gain over the prior as a fraction.
+
+  Args:
+    rows: figures of the heads, as in metrics.json.
+    last: what the figures without a prefix belong to.
+  """
+  table = {}
+  for method, prefix in {**METHODS, last: ""}.items():
+    if not all(prefix + "side" in row for row in rows.values()):
+      continue
+    side, mad = (
+      sum(row[prefix + name] for row in rows.values()) / len(rows)
+      for name in ("side", "mad")
+    )
+    table[method] = {"side": side, "mad": mad}
+  prior = table["prior"]
+  for row in table.values():
+    for name in ("side", "mad"):
+      row[f"{name}_gain"] = 1 - row[name] / prior[name]
+  return table
+
+
+def format_table(
+  table: dict[str, dict[str, float]], rows: dict[str, dict[str, float]]
+) -> str:
+  """The means, then the last method head by head."""
+  lines = [f"{'mean of ' + str(len(rows)):<12}   SIDE   gain    MAD   gain"]
+  lines += [
+    f"{method:<12} {row['side']:.4f} {row['side_gain']:6.1%}"
+    f" {row['mad']:6.2f} {row['mad_gain']:6.1%}"
+    for method, row in table.items()
+  ]
+  lines += ["", f"{'head':<12}   SIDE (prior)      MAD (prior)"]
+  lines += [
+    f"{name:<12} {row['side']:.4f} ({row['prior_side']:.4f})"
+    f" {row['mad']:8.2f} ({row['prior_mad']:.2f})"
+    for name, row in rows.items()
+  ]
+  return "\n".join(lines)
+
+
+def draw(config: ConfigDict, folder: pathlib.Path, rows: dict[str, Any]) -> Any:
+  """Input, true normals, and those of prior, prediction and fit, per head."""
+  import jax
+  import numpy as np
+  from ml_collections import FrozenConfigDict
+
+  from gan2shape_jax import fitting, results, sheets, sources
+  from gan2shape_jax.gan.bundle import load_gan
+  from gan2shape_jax.pretrained import load_networks
+  from gan2shape_jax.render.geometry import normals_from_depth
+  from gan2shape_jax.system import make_system
+
+  system = make_system(
+    FrozenConfigDict(config), load_gan(config.weights.gan).arch
+  )
+  pretrained = None
+  if config.weights.networks:
+    pretrained = load_networks(config.weights.networks, system.networks)
+  normals = jax.jit(lambda depth: normals_from_depth(depth, system.camera))
+  tiles, labels = [], []
+  for source in sources.load_sources(config):
+    name = source.path.stem
+    picture, row = results.to_picture(source), rows[name]
+    inside = source.ground_truth.mask[..., None] > 0
+    shapes = {
+      "truth": ("", source.ground_truth.depth),
+      "prior": ("prior_", system.prior_depth(picture.mask)),
+    }
+    if pretrained is not None:
+      view = fitting.render_input(system)(pretrained, picture)
+      shapes["prediction"] = ("predicted_", view.depth)
+    if FLAGS.fit:
+      depth = np.load(folder / "results" / name / "depth_input.npy")
+      far = system.camera.view_depth_max
+      shapes["fit"] = ("", np.nan_to_num(depth, nan=far))
+    tiles.append(sheets.to_uint8(source.image))
+    labels.append(name)
+    for label, (prefix, depth) in shapes.items():
+      normal = np.where(inside, np.asarray(normals(depth)), 1.0)
+      tiles.append(sheets.to_uint8(normal))
+      mad = f" {row[prefix + 'mad']:.1f}°" if label != "truth" else ""
+      labels.append(label + mad)
+  columns = 2 * len(tiles) // len(rows)  # two heads side by side
+  return sheets.picture_grid(
+    sheets.Block("", np.stack(tiles), columns, 128, labels)
+  )
+
+
+if __name__ == "__main__":
+  cli.run(main, suffix="_evaluation")

@@ -1,0 +1,213 @@
+"""What a run writes about its pictures: figures, stages, files.
+
+Stage files of a task (`<workdir>/results/<task>/stages/`):
+
+  inversion.png   pictures, and the GAN's renditions of their latents
+  K.png           after stage K, a row per picture: picture, reconstruction,
+                  normals, clay
+  K.json          after stage K: see `report_stage`
+"""
+
+import math
+import pathlib
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from ml_collections import ConfigDict
+from PIL import Image
+
+from gan2shape_jax import diagnostics, fitting, sheets
+from gan2shape_jax.data import SourcePicture
+from gan2shape_jax.export import export_picture
+from gan2shape_jax.system import System
+from gan2shape_jax.types import GroundTruth, Picture
+from gan2shape_jax.workdir import read_json, write_json
+
+Params = dict[str, Any]
+Row = dict[str, float]
+
+_SHOWN = 8  # pictures in the sheet of a stage
+_FOLLOWED = 16  # pictures, and
+_BATCHES = 4  # batches of samples of each, that diagnostics are made from
+
+
+def figures(
+  system: System,
+  params: Params,
+  picture: Picture,
+  truth: GroundTruth | None,
+  *,
+  pretrained: Params | None = None,
+) -> Row:
+  """SIDE and MAD of the fit and, prefixed, of what it is compared with.
+
+  Those are the flat shape, the prior and, where there are pre-trained
+  networks, their prediction. {} without truth.
+  """
+  if truth is None:
+    return {}
+  everywhere = jnp.ones_like(picture.mask)
+  flat = jnp.full_like(picture.mask, system.camera.rotation_center)
+  prior = system.prior_depth(picture.mask)
+  found = {
+    "": fitting.evaluate(system, params, picture, truth),
+    "flat_": fitting.compare(flat, everywhere, truth, system.camera),
+    "prior_": fitting.compare(prior, everywhere, truth, system.camera),
+  }
+  if pretrained is not None:
+    found["predicted_"] = fitting.evaluate(system, pretrained, picture, truth)
+  return {
+    prefix + name: float(errors[name])
+    for prefix, errors in found.items()
+    for name in ("side", "mad")
+  }
+
+
+def report_stage(
+  path: pathlib.Path,
+  system: System,
+  frozen: Params,
+  fit: fitting.Fit,
+  pictures: Picture,
+  truths: list[GroundTruth | None],
+  heldout: list[SourcePicture],
+) -> Row:
+  """Writes the picture and the numbers of a stage.
+
+  Args:
+    path: of both files, without their endings.
+    system: the fixed parts of the run.
+    frozen: the weights that nobody trains.
+    fit: the state at the end of the stage.
+    pictures: that were fitted, [p].
+    truths: their true shapes, where known.
+    heldout: pictures with true depth that were not fitted.
+
+  Returns:
+    See `diagnostics.summarize`; `side` and `mad`, means over the pictures with
+    true depth; `heldout_side` and `heldout_mad`, of predictions.
+  """
+  count = len(truths)
+  rows = [_take(pictures, i) for i in range(min(count, _SHOWN))]
+  preview = [fitting.preview(system, fit.params, row) for row in rows]
+  save_image(path.with_suffix(".png"), jnp.concatenate(preview))
+
+  row = _follow(system, frozen, fit, pictures)
+  known = [
+    (_take(pictures, i), truth)
+    for i, truth in enumerate(truths)
+    if truth is not None
+  ]
+  unseen = [
+    (to_picture(source), source.ground_truth)
+    for source in heldout
+    if source.ground_truth is not None
+  ]
+  for prefix, pairs in (("", known), ("heldout_", unseen)):
+    errors = [
+      fitting.evaluate(system, fit.params, picture, truth)
+      for picture, truth in pairs
+    ]
+    for name in ("side", "mad") if errors else ():
+      row[prefix + name] = float(np.mean([error[name] for error in errors]))
+  write_json(path.with_suffix(".json"), row)
+  return row
+
+
+def _follow(system, frozen, fit, pictures) -> Row:
+  """Diagnostics of some of the pictures, evenly taken from all of them."""
+  count = len(pictures.image)
+  chosen = np.unique(np.linspace(0, count - 1, _FOLLOWED).astype(int))
+  follow = diagnostics.follow(system)
+  parts = []
+  for i in chosen:
+    picture, canonical = _take((pictures, fit.canonical), int(i))
+    data = fitting.prepare_project(system)(frozen, picture, canonical)
+    for batch in range(_BATCHES):
+      key = jax.random.fold_in(jax.random.fold_in(fit.key, i), batch)
+      parts.append(follow(fit.params, frozen, data, key))
+  joined = jax.tree.map(lambda *x: np.concatenate(x), *parts)
+  return diagnostics.summarize(joined)
+
+
+def read_stages(workdir: pathlib.Path) -> dict[str, dict[str, Row]]:
+  """The numbers of all stages: by task, then by stage."""
+  found = {}
+  for path in sorted(workdir.glob("results/*/stages/*.json")):
+    found.setdefault(path.parent.parent.name, {})[path.stem] = read_json(path)
+  return found
+
+
+def to_picture(source: SourcePicture) -> Picture:
+  """What networks see of a picture; without a latent."""
+  image = jnp.asarray(source.image)
+  return Picture(image, jnp.asarray(source.mask), jnp.zeros((0, 0)), image)
+
+
+def show_inversion(folder: pathlib.Path, pictures: Picture) -> None:
+  """Writes the pictures beside the GAN's renditions of their latents."""
+  rows = jnp.concatenate(
+    [pictures.image[:_SHOWN], pictures.gan_image[:_SHOWN]], axis=2
+  )
+  save_image(folder / "inversion.png", jnp.concatenate(rows))
+
+
+def export(
+  config: ConfigDict,
+  folder: pathlib.Path,
+  name: str,
+  system: System,
+  picture: Picture,
+  params: Params,
+  row: Row,
+  frozen: Params | None = None,
+) -> None:
+  """Writes the files of `export.py`; by the GAN too if `frozen` is given."""
+  reconstruction = fitting.reconstruct(system)(params, picture)
+  project = None
+  if frozen is not None:
+    project = partial(
+      fitting.project(system),
+      params,
+      frozen,
+      fitting.prepare_project(system)(frozen, picture, reconstruction),
+    )
+  if not config.output.mask:
+    reconstruction = reconstruction.replace(mask=None)
+  labels = {
+    "flat": "flat_",
+    "prior": "prior_",
+    "prediction": "predicted_",
+    "fit": "",
+  }
+  export_picture(
+    folder,
+    name,
+    picture.image,
+    reconstruction,
+    system.camera,
+    max_yaw=math.radians(config.output.max_yaw),
+    max_pitch=math.radians(config.output.max_pitch),
+    alpha=config.light.alpha,
+    size=config.output.frame_size,
+    project=project,
+    figures={
+      label: {"SIDE": row[prefix + "side"], "MAD": row[prefix + "mad"]}
+      for label, prefix in labels.items()
+      if prefix + "side" in row
+    }
+    or None,
+  )
+
+
+def save_image(path: pathlib.Path, image: Any) -> None:
+  """Writes an image in [-1, 1]; makes its folder when missing."""
+  path.parent.mkdir(parents=True, exist_ok=True)
+  Image.fromarray(sheets.to_uint8(image)).save(path)
+
+
+def _take(tree, index):
+  return jax.tree.map(lambda x: x[index], tree)

@@ -1,0 +1,103 @@
+"""Draws pictures with a GAN, for joint training on them.
+
+  python tools/sample_pictures.py --gan assets/demo/gan --output data/samples \\
+    --count 64 --psi 0.8
+
+Folder written:
+  image/000000.png     8-bit RGB
+  latents/000000.npy   the latent, one row for each layer of the generator
+  list.txt             one image path per line, relative to the folder
+
+Exit codes: 0 done; 2 a mistake in the input, with one line that says what to
+mend.
+"""
+
+import argparse
+import functools
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import jax
+import numpy as np
+from PIL import Image
+from tqdm import tqdm
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from gan2shape_jax import sheets
+from gan2shape_jax.errors import UserError
+from gan2shape_jax.gan.bundle import Gan, load_gan
+from gan2shape_jax.latents import save_latent
+from gan2shape_jax.models import stylegan2
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+  """Runs the program and returns its exit code."""
+  options = parse_arguments(arguments)
+  try:
+    sample_pictures(
+      load_gan(options.gan),
+      options.output,
+      count=options.count,
+      psi=options.psi,
+      seed=options.seed,
+    )
+  except UserError as error:
+    print(f"sample_pictures: {error}", file=sys.stderr)
+    return 2
+  return 0
+
+
+def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
+  """Reads the command line (of the process if None)."""
+  parser = argparse.ArgumentParser(
+    description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+  )
+  add = parser.add_argument
+  add("--gan", type=Path, required=True, help="folder of converted weights")
+  add("--output", type=Path, required=True, help="folder to fill")
+  add("--count", type=int, default=200, help="how many pictures")
+  add("--psi", type=float, default=0.7, help="truncation")
+  add("--seed", type=int, default=0)
+  return parser.parse_args(arguments)
+
+
+def sample_pictures(
+  gan: Gan, output: Path, *, count: int, psi: float, seed: int
+) -> None:
+  """Writes the folder described above.
+
+  Raises:
+    UserError: the folder cannot be written.
+  """
+  draw = jax.jit(functools.partial(_draw, gan.arch))
+  weights, mean = gan.weights()["generator"], np.asarray(gan.mean_latent)
+  try:
+    for folder in ("image", "latents"):
+      (output / folder).mkdir(parents=True, exist_ok=True)
+    for index in tqdm(range(count), unit="picture"):
+      key = jax.random.fold_in(jax.random.key(seed), index)
+      image, latent = draw(weights, mean, key, psi)
+      name = f"{index:06d}"
+      picture = Image.fromarray(sheets.to_uint8(np.asarray(image)))
+      picture.save(output / f"image/{name}.png")
+      save_latent(output / f"latents/{name}.npy", np.asarray(latent))
+    names = [f"image/{index:06d}.png\n" for index in range(count)]
+    (output / "list.txt").write_text("".join(names))
+  except OSError as error:
+    raise UserError(
+      f"{output}: cannot be written ({error.strerror}); choose another --output"
+    ) from error
+
+
+def _draw(arch, weights, mean, key, psi):
+  z = jax.random.normal(key, (arch.latent_size,))
+  w = stylegan2.map_latent(weights, z, arch=arch)
+  w = mean + psi * (w - mean)
+  latent = np.ones((arch.n_latent, 1)) * w
+  return stylegan2.synthesize(weights, latent, arch=arch), latent
+
+
+if __name__ == "__main__":
+  sys.exit(main())
