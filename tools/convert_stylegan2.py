@@ -1,0 +1,157 @@
+"""Converts a trained StyleGAN2 to the folder that configurations name.
+
+  python tools/convert_stylegan2.py --input FILE --output DIR --grid 16
+
+FILE is rosinality's (.pt, which GAN2Shape's release uses too), or NVIDIA's of
+PyTorch or TensorFlow (.pkl). Its format, the size of the pictures and the
+channels are found out; PyTorch and TensorFlow are not needed, and nothing in
+the file is executed. Folder written:
+
+  weights.safetensors   generator, discriminator, mean latent and its spread
+  metadata.json         architecture; the file's name, format and SHA-256
+  samples.png           with --grid N: N random pictures
+
+The folder appears whole or not at all. Exit codes: 0 done; 2 a mistake in the
+input, with what to mend: tensors that are missing, unexpected or of another
+shape are all listed.
+"""
+
+import argparse
+import functools
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import jax
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from gan2shape_jax import sheets
+from gan2shape_jax.atomic import replacing
+from gan2shape_jax.convert.checkpoint_files import read_checkpoint
+from gan2shape_jax.convert.stylegan2 import convert_gan
+from gan2shape_jax.errors import UserError
+from gan2shape_jax.gan.bundle import Gan, latent_statistics, save_gan
+from gan2shape_jax.models import stylegan2
+from gan2shape_jax.weights import load_weights
+
+_TRUNCATION = 0.7  # as in GAN2Shape's generate.py
+_SHEET_TILE = 256  # px, at most
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+  """Runs the program and returns its exit code."""
+  options = parse_arguments(arguments)
+  try:
+    gan = convert_file(options.input, options.output)
+    if options.grid:
+      draw_samples(gan, options.output / "samples.png", options.grid)
+  except UserError as error:
+    print(f"convert_stylegan2: {error}", file=sys.stderr)
+    return 2
+  return 0
+
+
+def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
+  """Reads the command line (of the process if None)."""
+  parser = argparse.ArgumentParser(
+    description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+  )
+  add = parser.add_argument
+  add("--input", type=Path, required=True, help="the file to convert")
+  add("--output", type=Path, required=True, help="folder to write")
+  add("--grid", type=int, default=0, help="random pictures to draw as well")
+  return parser.parse_args(arguments)
+
+
+def convert_file(path: Path, output: Path) -> Gan:
+  """Converts a file, completes its statistics and writes the folder.
+
+  Raises:
+    UserError: the file cannot be converted or the folder not be written.
+  """
+  check_replaceable(output)
+  converted = convert_gan(read_checkpoint(path))
+  arch, provenance = converted.arch, converted.provenance
+  mean, std = latent_statistics(
+    jax.random.key(0), converted.generator, arch, 10000
+  )
+  origin = "computed from 10,000 samples"
+  if converted.mean_latent is not None:
+    mean, origin = converted.mean_latent, "the file's"
+  gan = Gan(
+    arch=arch,
+    generator=converted.generator,
+    discriminator=converted.discriminator,
+    mean_latent=mean,
+    latent_std=std,
+    provenance=provenance | {"mean_latent": origin},
+  )
+  try:
+    save_gan(output, gan)
+  except OSError as error:
+    raise UserError(
+      f"{output}: cannot be written ({error.strerror}); choose another --output"
+    ) from error
+  print(
+    f"{path}: {provenance['layout']} StyleGAN2 ({provenance['format']}),"
+    f" {arch.image_size} px, channels {list(arch.channels)},"
+    f" {arch.mapping_layers} mapping layers; mean latent {origin} -> {output}"
+  )
+  for note in provenance["notes"]:
+    print(f"  {note}")
+  return gan
+
+
+def check_replaceable(folder: Path) -> None:
+  """Makes sure that writing weights destroys nothing else.
+
+  Raises:
+    UserError: there is something else than an older folder of weights.
+  """
+  if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
+    try:
+      load_weights(folder)
+    except UserError as error:
+      raise UserError(
+        f"{folder}: exists and holds no weights, so it is not replaced; choose"
+        " another --output"
+      ) from error
+
+
+def draw_samples(gan: Gan, path: Path, count: int) -> None:
+  """Writes a sheet of random pictures, the same ones at every call.
+
+  Raises:
+    UserError: the sheet cannot be written.
+  """
+  weights, arch = gan.weights()["generator"], gan.arch
+  mean = np.asarray(gan.mean_latent)
+  draw = jax.jit(functools.partial(_draw, arch))
+  keys = jax.random.split(jax.random.key(0), count)
+  pictures = [sheets.to_uint8(draw(weights, mean, key)) for key in keys]
+  sheet = sheets.picture_grid(
+    sheets.Block(
+      f"{count} samples, truncation {_TRUNCATION}",
+      np.stack(pictures),
+      columns=min(count, 8),
+      tile=min(arch.image_size, _SHEET_TILE),
+    )
+  )
+  try:
+    with replacing(path) as part:
+      sheet.save(part)
+  except OSError as error:
+    raise UserError(f"{path}: cannot be written ({error.strerror})") from error
+
+
+def _draw(arch, weights, mean, key):
+  z = jax.random.normal(key, (arch.latent_size,))
+  w = stylegan2.map_latent(weights, z, arch=arch)
+  w = stylegan2.truncate(w, mean, _TRUNCATION)
+  return stylegan2.synthesize(weights, w, arch=arch)
+
+
+if __name__ == "__main__":
+  sys.exit(main())
