@@ -71,10 +71,10 @@ def follow_changes(
   def read(image):
     light = inference.predict_light(system, params, image)
     pose = inference.predict_pose(system, params, image)
-    return _quantities(pose, light.direction)
+    return quantities(pose, light.direction)
 
   def true(change):
-    return _quantities(system.decode_view(change.view), change.light.direction)
+    return quantities(system.decode_view(change.view), change.light.direction)
 
   return Followed(
     truth=jax.vmap(true)(change),
@@ -102,7 +102,8 @@ def summarize(followed: Followed) -> dict[str, float]:
   return row
 
 
-def _quantities(pose: Pose, direction: Float[Array, " 3"]) -> Float[Array, "4"]:
+def quantities(pose: Pose, direction: Float[Array, "3"]) -> Float[Array, "4"]:
+  """QUANTITIES of a pose and a unit vector to the light."""
   # Angles of Rz Ry Rx: the last row is (-sin ry, cos ry sin rx, cos ry cos rx).
   row = pose.rotation[2]
   yaw = jnp.arcsin(jnp.clip(-row[0], -1.0, 1.0))

@@ -1,0 +1,70 @@
+"""The measuring program: its arithmetic, and one run at tiny size."""
+
+import json
+
+import numpy as np
+import pytest
+from absl import flags
+from PIL import Image
+from random_gan import save_random_gan
+from tiny_system import weights
+
+from configs import tiny
+from gan2shape_jax import evaluate
+from gan2shape_jax.errors import UserError
+from gan2shape_jax.models.architecture import Architecture
+from gan2shape_jax.pretrained import save_networks
+
+
+@pytest.mark.parametrize(
+  ("text", "expected"),
+  [("test:0-7", ("test", 0, 7)), ("val:3", ("val", 3, 3))],
+)
+def test_heads_are_named_by_split_and_range(text, expected):
+  assert evaluate.parse_heads(text) == expected
+
+
+@pytest.mark.parametrize("text", ["test", "test:7-3", "dev:0-1", "test:0-"])
+def test_other_names_of_heads_are_refused(text):
+  with pytest.raises(UserError, match="SPLIT:FIRST-LAST"):
+    evaluate.parse_heads(text)
+
+
+def test_gains_are_over_the_mean_of_the_prior():
+  rows = {
+    str(i): {"side": 0.01 * i, "mad": 10.0 + i}
+    | {"prior_side": 0.04, "prior_mad": 20.0 + 4 * i}
+    for i in (1, 2)
+  }
+  table = evaluate.summarize(rows, "fit")
+  assert set(table) == {"prior", "fit"}
+  assert table["fit"]["side_gain"] == pytest.approx(1 - 0.015 / 0.04)
+  assert table["fit"]["mad_gain"] == pytest.approx(1 - 11.5 / 26)
+  assert table["prior"]["mad_gain"] == 0
+  text = evaluate.format_table(table, rows)
+  assert "62.5%" in text and "55.8%" in text
+
+
+def test_predictions_of_heads_that_it_makes(tmp_path, monkeypatch, capsys):
+  params, _ = weights()
+  arch = Architecture((8, 8, 8, 8), latent_size=8, mapping_layers=3)
+  save_random_gan(tmp_path / "gan", arch)
+  save_networks(tmp_path / "networks", params, {})
+  config = tiny.get_config()
+  config.weights.gan = str(tmp_path / "gan")
+  config.weights.networks = str(tmp_path / "networks")
+  config.data.pictures = "replaced"
+  if not flags.FLAGS.is_parsed():
+    flags.FLAGS(["evaluate"])
+  monkeypatch.setattr(flags.FLAGS, "heads", "test:1-2")
+  monkeypatch.setattr(flags.FLAGS, "fit", False)
+  evaluate.main(config, tmp_path)
+  name = "evaluation_test_appearance_1-2"
+  content = json.loads((tmp_path / f"{name}.json").read_text())
+  assert list(content["heads"]) == ["000001", "000002"]
+  mads = [row["predicted_mad"] for row in content["heads"].values()]
+  assert content["mean"]["prediction"]["mad"] == pytest.approx(np.mean(mads))
+  assert "prediction" in capsys.readouterr().out
+  # Two heads side by side, with truth, prior and prediction of each.
+  picture = Image.open(tmp_path / f"{name}.png")
+  assert picture.width > 8 * 128
