@@ -9,7 +9,7 @@ import re
 
 import numpy as np
 from foreign_files import module_tree, tensorflow_network
-from golden.numbers import draw
+from golden.fixed_numbers import draw
 
 BLUR = np.outer([1, 3, 3, 1], [1, 3, 3, 1]).astype(np.float32) / 64
 
