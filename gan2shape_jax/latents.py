@@ -1,6 +1,7 @@
 """Latents of the pictures of a run: given, found before, or searched now."""
 
 import pathlib
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -48,9 +49,11 @@ def save_latent(path: pathlib.Path, latent: np.ndarray) -> None:
     np.save(part, latent)
 
 
-def _invert(settings, system, frozen, statistics, missing):
-  """Searches latents one picture at a time, and keeps each when it is found."""
-  invert = inversion.make_inverter(
+def make_inverter(
+  settings: ConfigDict, system: System
+) -> Callable[..., inversion.Inversion]:
+  """The inverter of a run; `settings` is `config.inversion`."""
+  return inversion.make_inverter(
     synthesize=system.synthesize,
     features=system.features,
     n_latent=system.architecture.n_latent,
@@ -60,6 +63,11 @@ def _invert(settings, system, frozen, statistics, missing):
     pixel_weight=settings.pixel,
     regular_weight=settings.regular,
   )
+
+
+def _invert(settings, system, frozen, statistics, missing):
+  """Searches latents one picture at a time, and keeps each when it is found."""
+  invert = make_inverter(settings, system)
   each = settings.iterations + settings.iterations_w_plus
   with Progress(each * len(missing)) as progress:
     for index, (source, path) in enumerate(missing):

@@ -19,6 +19,9 @@ import argparse
 import sys
 from pathlib import Path
 
+# Run as a script, python puts tools/ first on the path, not the repository.
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
 from gan2shape_jax.errors import UserError
 from gan2shape_jax.gan.pictures import load_pictures
 from gan2shape_jax.gan.state import Hyper

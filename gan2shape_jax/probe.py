@@ -1,0 +1,221 @@
+"""The program that shows what a GAN follows: `python -m gan2shape_jax.probe`.
+
+The method samples views and lights at random, and only those that the GAN can
+draw teach anything. This renders the pictures of a configuration under one
+change at a time (yaw, pitch, roll, shifts, light from the side and from above),
+projects the renderings onto the GAN's images and shows the error against the
+change: `view.std`, `light.x` and `light.y` should end where it rises steeply.
+
+With `weights.networks` shapes and projections are those of the networks;
+without, the shape is the ellipsoid and the projections are inversions (slow,
+but it asks the GAN alone). Writes to `--workdir`
+(results/<configuration>_probe): probe.json, curves.png, and samples.png with
+the renderings of the first picture above their projections.
+"""
+
+import pathlib
+from typing import Any, NamedTuple
+
+import numpy as np
+from absl import flags
+from ml_collections import ConfigDict, FrozenConfigDict
+
+from gan2shape_jax import cli
+
+FLAGS = flags.FLAGS
+flags.DEFINE_integer("pictures", 4, "How many pictures to probe with, at most.")
+flags.DEFINE_integer("values", 9, "How many values of each quantity.")
+
+
+class Quantity(NamedTuple):
+  """Something that changes: its place in a raw view, or the light's x, y."""
+
+  place: int | str
+  unit: str
+  largest: float  # in the unit
+
+
+QUANTITIES = {
+  "pitch": Quantity(0, "degrees", 30.0),
+  "yaw": Quantity(1, "degrees", 60.0),
+  "roll": Quantity(2, "degrees", 30.0),
+  "shift_x": Quantity(3, "scene units", 0.03),
+  "shift_y": Quantity(4, "scene units", 0.03),
+  "light_x": Quantity("x", "x / z", 1.2),
+  "light_y": Quantity("y", "y / z", 1.2),
+}
+
+
+def main(config: ConfigDict, workdir: pathlib.Path) -> None:
+  """Probes, prints and draws."""
+  from gan2shape_jax.workdir import write_json
+
+  errors, samples = probe(config, FLAGS.pictures, FLAGS.values)
+  workdir.mkdir(parents=True, exist_ok=True)
+  write_json(workdir / "probe.json", errors)
+  _draw_curves(workdir / "curves.png", errors)
+  _draw_samples(workdir / "samples.png", samples)
+  for name, curve in errors.items():
+    line = "  ".join(
+      f"{value:g}: {error:.3f}"
+      for value, error in zip(curve["value"], curve["error"], strict=True)
+    )
+    print(f"{name} ({QUANTITIES[name].unit}) {line}")
+
+
+def probe(
+  config: ConfigDict, pictures: int, values: int
+) -> tuple[dict[str, dict[str, list[float]]], dict[str, np.ndarray]]:
+  """Measures the error of projections against each quantity.
+
+  Returns:
+    By quantity: its values, and the mean error over pictures at each; and the
+    first picture's renderings above their projections, in [-1, 1].
+  """
+  import jax
+  import jax.numpy as jnp
+
+  from gan2shape_jax import fitting, latents, steps
+  from gan2shape_jax.config import validate
+  from gan2shape_jax.gan.bundle import load_gan
+  from gan2shape_jax.inversion import LatentStatistics
+  from gan2shape_jax.losses import photometric
+  from gan2shape_jax.pretrained import load_networks
+  from gan2shape_jax.report import Progress
+  from gan2shape_jax.sources import load_sources
+  from gan2shape_jax.system import make_system
+
+  validate(config)
+  gan = load_gan(config.weights.gan)
+  system = make_system(FrozenConfigDict(config), gan.arch)
+  frozen = gan.weights()
+  statistics = LatentStatistics(gan.mean_latent, gan.latent_std)
+  sources = load_sources(config, gan.arch)[:pictures]
+  invert = latents.make_inverter(config.inversion, system)
+  networks = None
+  if config.weights.networks:
+    networks = load_networks(config.weights.networks, system.networks)
+  render = jax.jit(
+    lambda data, change: jax.vmap(
+      lambda one: steps.render_pseudo(system, data, one)
+    )(change)
+  )
+  error = jax.jit(jax.vmap(photometric))
+  errors = {name: [] for name in QUANTITIES}
+  sheets = {}
+  with Progress(len(sources) * len(QUANTITIES)) as progress:
+    for source in sources:
+      latent = source.latent
+      if latent is None:
+        found = invert(frozen, source.image[None], statistics)
+        latent = np.asarray(found.latent[0])
+      picture = _picture(
+        source, latent, fitting.synthesize(system)(frozen, latent)
+      )
+      if networks is None:
+        canonical = _prior_shape(system, picture)
+      else:
+        canonical = fitting.reconstruct(system)(networks, picture)
+      data = fitting.prepare_project(system)(frozen, picture, canonical)
+      for name, quantity in QUANTITIES.items():
+        progress.update(progress.step + 1, label=f"{source.path.stem}: {name}")
+        pseudo = render(data, _changes(config, quantity, values))
+        if networks is None:
+          projected = invert(frozen, pseudo.image, statistics).image
+        else:
+          projected = fitting.project(system)(
+            networks, frozen, data, pseudo.image
+          )
+        errors[name].append(error(projected, pseudo.image, pseudo.mask))
+        if source is sources[0]:
+          rows = jnp.concatenate([pseudo.image, projected], axis=1)
+          sheets[name] = np.asarray(jnp.concatenate(rows, axis=1))
+  return {
+    name: {
+      "value": np.round(_values(QUANTITIES[name], values), 6).tolist(),
+      "error": np.mean(curves, axis=0).tolist(),
+    }
+    for name, curves in errors.items()
+  }, sheets
+
+
+def _picture(source, latent, gan_image):
+  import jax.numpy as jnp
+
+  from gan2shape_jax.types import Picture
+
+  return Picture(
+    image=jnp.asarray(source.image),
+    mask=jnp.asarray(source.mask),
+    latent=jnp.asarray(latent),
+    gan_image=gan_image,
+  )
+
+
+def _prior_shape(system, picture) -> Any:
+  """The picture on the prior, evenly lit: what there is before training."""
+  import jax.numpy as jnp
+
+  from gan2shape_jax.render.camera import identity_pose
+  from gan2shape_jax.render.geometry import normals_from_depth
+  from gan2shape_jax.render.shading import Light
+  from gan2shape_jax.types import Reconstruction
+
+  depth = system.prior_depth(picture.mask)
+  return Reconstruction(
+    depth=depth,
+    albedo=picture.image,
+    normal=normals_from_depth(depth, system.camera),
+    light=Light(jnp.float32(0.6), jnp.float32(0.4), jnp.array([0.0, 0.0, 1.0])),
+    pose=identity_pose(),
+    mask=picture.mask,
+  )
+
+
+def _values(quantity: Quantity, count: int) -> np.ndarray:
+  return np.linspace(-quantity.largest, quantity.largest, count)
+
+
+def _changes(config: ConfigDict, quantity: Quantity, count: int) -> Any:
+  """`steps.Change` [count]: one quantity varies, the rest is frontal."""
+  import jax.numpy as jnp
+
+  from gan2shape_jax.priors import LightChange
+  from gan2shape_jax.steps import Change
+
+  values = _values(quantity, count)
+  view = np.zeros((count, 6), np.float32)
+  light = np.tile(np.array([0, 0, 1], np.float32), (count, 1))
+  if quantity.place in ("x", "y"):
+    light[:, "xy".index(quantity.place)] = values
+  else:
+    rotation = quantity.unit == "degrees"
+    unit = config.view.max_rotation if rotation else config.view.max_translation
+    view[:, quantity.place] = values / unit
+  light /= np.linalg.norm(light, axis=1, keepdims=True)
+  none = jnp.zeros(count)
+  return Change(jnp.asarray(view), LightChange(none, none, jnp.asarray(light)))
+
+
+def _draw_curves(path: pathlib.Path, errors: dict[str, Any]) -> None:
+  import matplotlib.figure
+
+  figure = matplotlib.figure.Figure(figsize=(14, 2.6), layout="constrained")
+  panels = figure.subplots(1, len(errors), sharey=True)
+  for panel, (name, curve) in zip(panels, errors.items(), strict=True):
+    panel.plot(curve["value"], curve["error"], marker=".")
+    panel.set_title(name)
+    panel.set_xlabel(QUANTITIES[name].unit)
+  panels[0].set_ylabel("projection error (L1)")
+  panels[0].set_ylim(bottom=0)
+  figure.savefig(path, dpi=100)
+
+
+def _draw_samples(path: pathlib.Path, samples: dict[str, np.ndarray]) -> None:
+  from gan2shape_jax.results import save_image
+
+  save_image(path, np.concatenate(list(samples.values())))
+
+
+if __name__ == "__main__":
+  cli.run(main, suffix="_probe")
