@@ -116,7 +116,7 @@ def _check_settings(where, module):
       if name not in _ACTIVATIONS
     ),
     *(
-      f"learning rate {inner.state['bias_gain']} of the mapping network"
+      f"learning rate {inner.state.get('bias_gain')} of the mapping network"
       for path, inner in module.modules()
       if path.startswith("mapping.fc")
       and not np.isclose(inner.state.get("bias_gain", 0), _MAPPING_RATE)

@@ -109,7 +109,7 @@ def read_gan(file: CheckpointFile) -> GanFile:
       | _blurs(generator, r"to_rgbs\.\d+\.upsample\.kernel", 4),
       _blurs(discriminator, r"convs\.\d+\.(conv2|skip)\.0\.kernel", 1),
     ),
-    mean_latent=None if mean is None else file.arrays(mean)[""],
+    mean_latent=None if mean is None else file.arrays(mean).get(""),
     notes=[],
   )
 
