@@ -122,6 +122,22 @@ def test_discriminator_features(gan):
   check(expected, "features", *found)
 
 
+def test_discriminator_features_of_a_smaller_picture(gan):
+  inputs, converted, expected = gan
+  count = len(converted.arch.channels) - 2
+
+  def function(image):
+    return discriminator.discriminator_features(
+      converted.discriminator,
+      image[::2, ::2],
+      arch=converted.arch,
+      count=count,
+    )
+
+  found = output_and_gradient(function, "small", inputs["image"])
+  check(expected, "small", *found)
+
+
 def test_discriminator_head(gan):
   inputs, converted, expected = gan
 

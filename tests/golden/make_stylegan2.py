@@ -55,6 +55,12 @@ def outputs(size: int, dtype=torch.float32) -> dict[str, np.ndarray]:
     x[0].permute(1, 2, 0) for x in discriminator.features(image, count)
   ]
   found |= with_gradient("features", features, inputs["image"])
+  # A smaller picture than the discriminator was made for.
+  small = [
+    x[0].permute(1, 2, 0)
+    for x in discriminator.features(image[..., ::2, ::2], len(channels) - 2)
+  ]
+  found |= with_gradient("small", small, inputs["image"])
   # Two pictures, so that their deviation is not zero.
   logits = discriminator(torch.cat([image, image.flip(3)]))
   found |= with_gradient("logits", [logits], inputs["image"])
