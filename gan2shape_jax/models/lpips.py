@@ -79,6 +79,15 @@ def _unit(x):
 
 
 def _halve(x):
-  """PyTorch's MaxPool2d(2): equal pixels of a block share the gradient."""
-  h, w, c = x.shape
-  return x.reshape(h // 2, 2, w // 2, 2, c).max((1, 3))
+  """PyTorch's MaxPool2d(2).
+
+  Where pixels are equal, as in a masked region, the first takes the gradient,
+  as PyTorch's does; `max` would share it.
+  """
+  return _larger(
+    _larger(x[::2, ::2], x[::2, 1::2]), _larger(x[1::2, ::2], x[1::2, 1::2])
+  )
+
+
+def _larger(a, b):
+  return jnp.where(a >= b, a, b)
