@@ -8,7 +8,6 @@ import dataclasses
 from types import MappingProxyType
 from typing import Any
 
-import flax.linen as nn
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
@@ -29,7 +28,7 @@ DEVIATION = (0.229, 0.224, 0.225)
 class Parser:
   """A network without its parameters, and the size of the pictures it takes."""
 
-  module: nn.Module
+  module: BiSeNet | PSPNet
   image_size: int
 
   @property

@@ -109,3 +109,13 @@ def test_depth_errors(golden):
   for name in ("side", "mad_reference", "mae", "mse", "valid"):
     # Differences of depths near 1 lose two digits.
     assert_close(errors[name], golden[name], error=1e-4)
+
+
+def test_the_file_is_what_pytorch_makes(golden):
+  pytest.importorskip("torch")
+  from golden import make_formulas
+
+  outputs = make_formulas.outputs()
+  assert outputs.keys() == golden.keys()
+  for name, output in outputs.items():
+    assert_close(output, golden[name], error=1e-6)

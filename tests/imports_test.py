@@ -37,6 +37,7 @@ ALLOWED = {
   "metrics": ("render",),
   "models": (),
   "optim": (),
+  "parsing": ("models", "render"),
   "priors": ("render",),
   "render": (),
   "report": ("types",),

@@ -69,3 +69,13 @@ def test_logits(name, golden):
   apply = jax.jit(parsing.PARSERS[name].apply)
   logits = apply(parser_params(name), cases.pictures()[name])
   assert relative_error(cases.thin(logits), golden[name]) < 1e-4
+
+
+def test_the_file_is_what_pytorch_makes(golden):
+  pytest.importorskip("torch")
+  from golden import make_perception
+
+  outputs = make_perception.outputs()
+  assert outputs.keys() == golden.keys()
+  for name, output in outputs.items():
+    assert relative_error(output, golden[name]) < 1e-6

@@ -134,11 +134,16 @@ def depth_errors() -> dict:
   return {name: value.numpy() for name, value in found.items()}
 
 
+def outputs() -> dict:
+  """Everything that is compared."""
+  arrays = layers() | losses() | depth_errors()
+  return {name: np.float32(array) for name, array in arrays.items()}
+
+
 def main():
   """Writes the file."""
-  arrays = layers() | losses() | depth_errors()
   path = pathlib.Path(__file__).with_name("formulas.npz")
-  np.savez_compressed(path, **{k: np.float32(v) for k, v in arrays.items()})
+  np.savez_compressed(path, **outputs())
 
 
 if __name__ == "__main__":

@@ -45,8 +45,8 @@ def lpips(pictures: dict) -> dict:
   }
 
 
-def main():
-  """Writes the file."""
+def outputs() -> dict:
+  """Everything that is compared."""
   pictures = cases.pictures()
   arrays = lpips(pictures)
   arrays["bisenet"] = logits(
@@ -60,8 +60,13 @@ def main():
     }
     module = networks.PSPNet(classes)
     arrays[name] = logits(module, tensors, pictures[name])
+  return {name: np.float32(array) for name, array in arrays.items()}
+
+
+def main():
+  """Writes the file."""
   path = pathlib.Path(__file__).with_name("perception.npz")
-  np.savez_compressed(path, **{k: np.float32(v) for k, v in arrays.items()})
+  np.savez_compressed(path, **outputs())
 
 
 if __name__ == "__main__":
