@@ -16,6 +16,7 @@ from gan2shape_jax import losses, metrics, render
 from gan2shape_jax.models import frozen
 from gan2shape_jax.render.camera import Camera
 
+MAP = jnp.asarray(cases.layer_input())
 GOLDEN = pathlib.Path(__file__).parent / "golden" / "formulas.npz"
 
 
@@ -42,16 +43,16 @@ def assert_close(actual, expected, *, error=1e-5):
 )
 def test_resizing(name, resize, size, golden):
   expected = golden[f"{name} {size[0]}x{size[1]}"]
-  assert_close(resize(cases.layer_input(), size), expected)
+  assert_close(resize(MAP, size), expected)
 
 
 def test_max_pool(golden):
-  assert_close(frozen.max_pool(cases.layer_input()), golden["max_pool"])
+  assert_close(frozen.max_pool(MAP), golden["max_pool"])
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 6])
 def test_block_means(count, golden):
-  means = frozen.block_means(cases.layer_input()[:12], count)
+  means = frozen.block_means(MAP[:12], count)
   assert_close(means, golden[f"blocks {count}"])
 
 
@@ -62,7 +63,7 @@ def test_convolution_with_norm(index, golden):
   params = {name: norm[k] for name, k in zip(names, cases.NORM, strict=True)}
   params["kernel"] = kernel.transpose(2, 3, 1, 0)
   layer = frozen.ConvNorm(*cases.CONVOLUTIONS[index])
-  output = layer.apply({"params": params}, cases.layer_input())
+  output = layer.apply({"params": params}, MAP)
   assert_close(output, golden[f"convolution {index}"])
 
 
@@ -97,7 +98,7 @@ def test_losses_and_their_gradients(name, variables, loss, golden):
 
 
 def test_depth_errors(golden):
-  inputs = cases.depth_inputs()
+  inputs = {k: jnp.asarray(v) for k, v in cases.depth_inputs().items()}
   errors = metrics.evaluate_depth(
     inputs["depth"],
     inputs["mask"],

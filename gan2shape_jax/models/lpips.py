@@ -32,7 +32,7 @@ class Lpips(nn.Module):
   @nn.compact
   def __call__(self, image: Float[Array, "h w 3"]) -> Features:
     x = (image - jnp.array(SHIFT)) / jnp.array(SCALE)
-    features = []
+    maps = []
     for block, (convolutions, multiple) in enumerate(BLOCKS, start=1):
       if block > 1:
         x = _halve(x)
@@ -41,8 +41,8 @@ class Lpips(nn.Module):
         conv = Conv(multiple * self.width, 3, use_bias=True, name=name)
         x = nn.relu(conv(x))
       weight = self.param(f"linear{block}", nn.initializers.ones, x.shape[-1:])
-      features.append(_unit(x) * jnp.sqrt(weight))
-    return tuple(features)
+      maps.append(_unit(x) * jnp.sqrt(weight))
+    return tuple(maps)
 
 
 def init_lpips(key: PRNGKeyArray, *, width: int = 64) -> Params:
