@@ -157,7 +157,7 @@ def threshold_parser(monkeypatch):
     assert image.shape == (8, 8, 3)
     red, green = image[..., 0] > 0, image[..., 1] > 0
     classes = jnp.where(red, 2, jnp.where(green, 1, 0))
-    return params * jax.nn.one_hot(classes, 4)
+    return jax.nn.one_hot(classes, 4)
 
   parser = types.SimpleNamespace(classes=4, image_size=8, apply=apply)
   monkeypatch.setattr(parsing, "PARSERS", {"threshold": parser})
@@ -166,7 +166,7 @@ def threshold_parser(monkeypatch):
 def test_a_mask_is_the_share_of_the_enlarged_pixels(threshold_parser):
   red = jnp.array([-1.0, -0.2, 1.0, 1.0])
   image = jnp.full((4, 4, 3), -1.0).at[..., 0].set(red)
-  mask = object_mask(1.0, image, MaskRule("threshold", whole=(2,)))
+  mask = object_mask({}, image, MaskRule("threshold", whole=(2,)))
   # Enlarged, the row is -1, -0.8, -0.4, 0.1, 0.7, 1, 1, 1.
   np.testing.assert_array_equal(mask, np.tile([0, 0.5, 1, 1], (4, 1)))
 
@@ -174,7 +174,7 @@ def test_a_mask_is_the_share_of_the_enlarged_pixels(threshold_parser):
 def test_classes_may_count_half_or_not(threshold_parser):
   image = jnp.full((8, 8, 3), -1.0)
   image = image.at[:4, :, 0].set(1.0).at[4:6, :, 1].set(1.0)
-  mask = object_mask(1.0, image, MaskRule("threshold", (2, 3), half=(1,)))
+  mask = object_mask({}, image, MaskRule("threshold", (2, 3), half=(1,)))
   expected = np.repeat([1, 1, 1, 1, 0.5, 0.5, 0, 0], 8).reshape(8, 8)
   np.testing.assert_array_equal(mask, expected)
 
@@ -186,8 +186,8 @@ def test_normalised_pictures_are_imagenets(threshold_parser):
   rule = MaskRule("threshold", whole=(2,), normalize=True)
   raw = MaskRule("threshold", whole=(2,))
   expected = np.tile([1, 1, 0, 0], (4, 1))
-  np.testing.assert_array_equal(object_mask(1.0, image, rule), expected)
-  assert (object_mask(1.0, image, raw) == 0).all()
+  np.testing.assert_array_equal(object_mask({}, image, rule), expected)
+  assert (object_mask({}, image, raw) == 0).all()
 
 
 def test_masks_of_several_pictures(monkeypatch):

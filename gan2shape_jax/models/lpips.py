@@ -21,7 +21,7 @@ SCALE = (0.458, 0.448, 0.450)
 # each, relu1_2 to relu5_3, counts.
 BLOCKS = ((2, 1), (2, 2), (3, 4), (3, 8), (3, 8))
 
-Features = tuple[Float[Array, "hi wi ci"], ...]
+Features = tuple[Float[Array, "_ _ _"], ...]
 
 
 class Lpips(nn.Module):
