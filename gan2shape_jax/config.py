@@ -10,6 +10,10 @@ from ml_collections import ConfigDict
 
 from gan2shape_jax.errors import UserError
 
+MASKS = ("file", "background", "full", "parse")
+# Networks that `parsing.py` knows, and how many classes they tell apart.
+PARSERS = {"bisenet": 19, "pspnet_voc": 21, "pspnet_ade20k": 150}
+
 
 def default_config() -> ConfigDict:
   """Returns the locked default configuration."""
@@ -21,15 +25,20 @@ def default_config() -> ConfigDict:
   config.joint = False
 
   # Where the pictures are: a picture, a folder of pictures or a list file
-  # (first word of each line, relative to the list's folder).
+  # (first word of each line, relative to `root`).
   config.data = ConfigDict()
   config.data.pictures = ""
+  config.data.root = ""  # "" = the folder of the list
   config.data.first = 0  # index of the first picture of the list to fit
   config.data.count = 0  # how many to fit; 0 = all from `first` on
-  config.data.crop = 0  # px, centre crop before resizing; 0 = none
-  config.data.mask = "file"  # file | background | full
+  # px, centre crop before resizing; 0 = none. The GAN's images are resized to
+  # the pictures' size and then cropped alike.
+  config.data.crop = 0
+  config.data.mask = "file"  # file | background | full | parse
   config.data.latents = ""  # folder of NAME.npy latents; "" = invert
   config.data.ground_truth = False  # depth pictures beside the pictures
+  config.data.depth_near = 0.9  # scene units, full scale of depth pictures
+  config.data.depth_far = 1.1  # and 0, their background
   # More pictures, with depth, whose shapes joint training predicts after
   # every stage without learning from them; "" = none.
   config.data.heldout = ""
@@ -37,8 +46,24 @@ def default_config() -> ConfigDict:
   # Folders of weights, as tools/ write them.
   config.weights = ConfigDict()
   config.weights.gan = ""  # generator and discriminator
-  # Jointly trained networks to start from; "" = random ones and the prior.
+  # Jointly trained networks to start from; "" = random ones. A depth network
+  # that is not among them is fitted to the prior first.
   config.weights.networks = ""
+  # Perceptual distance; "" = the discriminator's features.
+  config.weights.lpips = ""
+  # Distributions (mean and covariance) in the place of view.mean and view.std,
+  # and of light.mean (lights are drawn from the ranges below all the same).
+  config.weights.view = ""
+  config.weights.light = ""
+  config.weights.parsing = ""  # network of data.mask = "parse"
+
+  # Which classes of that network are the object (section 5 of the facts about
+  # the method, GAN2Shape model.py:382-413).
+  config.parsing = ConfigDict()
+  config.parsing.network = "bisenet"  # bisenet | pspnet_voc | pspnet_ade20k
+  config.parsing.whole = ()  # classes that are the object
+  config.parsing.half = ()  # classes that count half
+  config.parsing.normalize = False  # by ImageNet's statistics first (Q11)
 
   # Image formation (section 3.1 of the paper; camera of Unsup3d).
   config.camera = ConfigDict()
@@ -153,16 +178,43 @@ def validate(config: ConfigDict) -> None:
   pairs = zip(schedule.flip_step1, schedule.flip_step3, strict=False)
   if any(flip1 and not flip3 for flip1, flip3 in pairs):
     problems.append("schedule.flip_step1 needs flip_step3 in the same stage")
-  if config.data.mask not in ("file", "background", "full"):
-    problems.append(
-      f"data.mask={config.data.mask!r} must be file, background or full"
-    )
-  for name in ("pictures",):
-    if not config.data[name]:
-      problems.append(f"data.{name} is empty; name a picture, folder or list")
+  problems += _data_problems(config)
   if not config.weights.gan:
     problems.append("weights.gan is empty; name a folder of converted weights")
   if not config.camera.depth_min < config.camera.depth_max:
     problems.append("camera.depth_min must be less than camera.depth_max")
   if problems:
     raise UserError("config: " + "; ".join(problems))
+
+
+def _data_problems(config: ConfigDict) -> list[str]:
+  """What is wrong with the pictures, and with the masks to be found."""
+  problems = []
+  data, parsing = config.data, config.parsing
+  if not data.pictures:
+    problems.append("data.pictures is empty; name a picture, folder or list")
+  if data.crop < 0:
+    problems.append(f"data.crop={data.crop} must be 0 (none) or more")
+  if data.mask not in MASKS:
+    problems.append(
+      f"data.mask={data.mask!r} must be one of {', '.join(MASKS)}"
+    )
+  if data.mask == "parse":
+    if not config.weights.parsing:
+      problems.append("data.mask='parse' needs weights.parsing")
+    if not parsing.whole:
+      problems.append("parsing.whole is empty; name the object's classes")
+    if parsing.network not in PARSERS:
+      problems.append(
+        f"parsing.network={parsing.network!r} must be one of"
+        f" {', '.join(PARSERS)}"
+      )
+    else:
+      count = PARSERS[parsing.network]
+      beyond = [c for c in parsing.whole + parsing.half if not 0 <= c < count]
+      if beyond:
+        problems.append(
+          f"parsing: {parsing.network} has no classes {beyond}, only 0 to"
+          f" {count - 1}"
+        )
+  return problems

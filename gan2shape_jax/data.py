@@ -64,12 +64,15 @@ class SourcePicture:
   ground_truth: GroundTruth | None = None
 
 
-def list_pictures(source: str | Path) -> list[Path]:
+def list_pictures(
+  source: str | Path, *, root: str | Path | None = None
+) -> list[Path]:
   """Returns the pictures that `source` names, in order.
 
   Args:
     source: a picture, a folder of pictures (sorted by name), or a list file:
-      the first word of each line is a path relative to the list's folder.
+      the first word of each line is a path relative to `root`.
+    root: folder; the list's own if None.
 
   Raises:
     UserError: nothing there, missing entries (all are named), or two pictures
@@ -83,7 +86,7 @@ def list_pictures(source: str | Path) -> list[Path]:
   elif source.suffix.lower() in PICTURE_SUFFIXES:
     paths = [source]
   else:
-    paths = _read_list(source)
+    paths = _read_list(source, source.parent if root is None else Path(root))
   missing = [str(p) for p in paths if not p.is_file()]
   if missing:
     raise UserError(
@@ -225,13 +228,20 @@ def load_latent(
   never read.
 
   Raises:
-    UserError: no such folder, corrupt file, or shape of another GAN.
+    UserError: no such folder, corrupt file, shape of another GAN, or a file of
+      PyTorch that was not converted.
   """
   if not folder.is_dir():
     raise UserError(f"{folder}: no such folder of latents; correct its path")
   paths = [folder / (name + suffix) for suffix in LATENT_SUFFIXES]
   path = next((p for p in paths if p.is_file()), None)
   if path is None:
+    foreign = folder / f"{name}.pt"
+    if foreign.is_file():
+      raise UserError(
+        f"{foreign}: is a file of PyTorch; convert it"
+        " (tools/convert_release.py), or remove it to have the picture inverted"
+      )
     return None
   try:
     if path.suffix == ".safetensors":
@@ -295,7 +305,7 @@ def _is_picture(path: Path) -> bool:
   )
 
 
-def _read_list(source: Path) -> list[Path]:
+def _read_list(source: Path, root: Path) -> list[Path]:
   try:
     lines = source.read_text(encoding="utf-8").splitlines()
   except FileNotFoundError as error:
@@ -310,7 +320,7 @@ def _read_list(source: Path) -> list[Path]:
   entries = [line.split()[0] for line in lines if line.strip()]
   if not entries:
     raise UserError(f"{source}: names no pictures; add one on each line")
-  return [source.parent / entry for entry in entries]
+  return [root / entry for entry in entries]
 
 
 def _enumerate(problems: list[str], separator: str) -> str:

@@ -5,9 +5,11 @@ float32 in [0, 1].
 """
 
 import dataclasses
+import os
 from types import MappingProxyType
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
@@ -16,6 +18,7 @@ from gan2shape_jax.models.bisenet import BiSeNet
 from gan2shape_jax.models.frozen import init_frozen
 from gan2shape_jax.models.pspnet import PSPNet
 from gan2shape_jax.render.sampling import resize_area, resize_bilinear
+from gan2shape_jax.weights import check_shapes, load_weights
 
 Params = dict[str, Any]
 
@@ -82,21 +85,17 @@ class MaskRule:
     return weights
 
 
-# GAN2Shape model.py:382-413.
-RULES = MappingProxyType(
-  {
-    # Neck, necklace, hair and hat count half; cloth does not.
-    "face": MaskRule(
-      "bisenet", whole=tuple(range(1, 14)), half=(14, 15, 17, 18)
-    ),
-    "synface": MaskRule("bisenet", whole=tuple(range(1, 15))),
-    "cat": MaskRule("pspnet_voc", whole=(8,), normalize=True),
-    "car": MaskRule("pspnet_voc", whole=(7,), normalize=True),
-    "horse": MaskRule("pspnet_voc", whole=(13,)),
-    # The building of ADE20K, which has no class of churches.
-    "church": MaskRule("pspnet_ade20k", whole=(1,)),
-  }
-)
+def load_parser(folder: str | os.PathLike, name: str) -> Params:
+  """Reads the converted parameters of one of `PARSERS`.
+
+  Raises:
+    UserError: files are missing, or they are another network's.
+  """
+  params, _ = load_weights(folder)
+  expected = jax.eval_shape(PARSERS[name].init, jax.random.key(0))
+  remedy = f"they are not those of {name}; correct parsing.network or convert"
+  check_shapes(folder, expected, params, f"{remedy} them again")
+  return jax.tree.map(jnp.asarray, params)
 
 
 def object_mask(

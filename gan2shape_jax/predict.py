@@ -28,6 +28,7 @@ def run(config: ConfigDict, workdir: pathlib.Path) -> dict[str, Any]:
   from gan2shape_jax import results, sources
   from gan2shape_jax.config import validate
   from gan2shape_jax.gan.bundle import load_gan
+  from gan2shape_jax.object_masks import with_masks
   from gan2shape_jax.pretrained import load_networks
   from gan2shape_jax.report import Progress, write_metrics
   from gan2shape_jax.system import make_system
@@ -42,7 +43,7 @@ def run(config: ConfigDict, workdir: pathlib.Path) -> dict[str, Any]:
     FrozenConfigDict(config), load_gan(config.weights.gan).arch
   )
   params = load_networks(config.weights.networks, system.networks)
-  pictures = sources.load_sources(config)
+  pictures = with_masks(config, workdir, sources.load_sources(config))
   rows = {}
   with Progress(len(pictures)) as progress:
     for index, source in enumerate(pictures):

@@ -24,7 +24,9 @@ def save_networks(
 
 
 def load_networks(folder: str | os.PathLike, networks: Networks) -> Params:
-  """Reads the parameters of all five networks.
+  """Reads the parameters of the networks that the folder holds.
+
+  Those are all five, or some of them: the rest then starts afresh.
 
   Raises:
     UserError: files are missing, or the networks have other sizes.
@@ -33,6 +35,7 @@ def load_networks(folder: str | os.PathLike, networks: Networks) -> Params:
   expected = jax.eval_shape(
     lambda key: init_networks(networks, key), jax.random.key(0)
   )
+  expected = {name: expected[name] for name in expected if name in params}
   check_shapes(
     folder,
     expected,

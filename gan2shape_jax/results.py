@@ -40,12 +40,12 @@ def figures(
   picture: Picture,
   truth: GroundTruth | None,
   *,
-  pretrained: Params | None = None,
+  pretrained: Params,
 ) -> Row:
   """SIDE and MAD of the fit and, prefixed, of what it is compared with.
 
-  Those are the flat shape, the prior and, where there are pre-trained
-  networks, their prediction. {} without truth.
+  Those are the flat shape, the prior and, where all networks were trained
+  before, their prediction. {} without truth.
   """
   if truth is None:
     return {}
@@ -57,7 +57,7 @@ def figures(
     "flat_": fitting.compare(flat, everywhere, truth, system.camera),
     "prior_": fitting.compare(prior, everywhere, truth, system.camera),
   }
-  if pretrained is not None:
+  if pretrained.keys() == params.keys():
     found["predicted_"] = fitting.evaluate(system, pretrained, picture, truth)
   return {
     prefix + name: float(errors[name])

@@ -18,7 +18,7 @@ def load_sources(
       latents out.
   """
   data = config.data
-  paths = list_pictures(data.pictures)
+  paths = list_pictures(data.pictures, root=data.root or None)
   last = data.first + data.count if data.count else None
   if not paths[data.first : last]:
     raise UserError(
@@ -35,6 +35,26 @@ def load_heldout(config: ConfigDict) -> list[SourcePicture]:
   return _load(config, list_pictures(config.data.heldout), None, True)
 
 
+def common_size(config: ConfigDict, sources: list[SourcePicture]) -> int | None:
+  """Width of the pictures' files in px; None if it does not matter.
+
+  With a crop it does: one program crops the GAN's images for all of them.
+
+  Raises:
+    UserError: pictures to be cropped have several widths.
+  """
+  if not config.data.crop or not sources:
+    return None
+  examples = {source.source_size: source.path for source in sources}
+  if len(examples) > 1:
+    named = ", ".join(f"{path}: {size} px" for size, path in examples.items())
+    raise UserError(
+      f"{config.data.pictures}: pictures to be cropped must have one width"
+      f" ({named}); resize them, or crop them yourself and set data.crop=0"
+    )
+  return sources[0].source_size
+
+
 def _load(config, paths, arch, ground_truth):
   return load_pictures(
     paths,
@@ -42,9 +62,10 @@ def _load(config, paths, arch, ground_truth):
     n_latent=arch.n_latent if arch else 0,
     latent_size=arch.latent_size if arch else 0,
     crop=config.data.crop or None,
-    mask=config.data.mask,
+    # Masks to be parsed come later, see object_masks.py.
+    mask="full" if config.data.mask == "parse" else config.data.mask,
     latents=config.data.latents or None if arch else None,
     ground_truth=ground_truth,
-    depth_min=config.camera.depth_min,
-    depth_max=config.camera.depth_max,
+    depth_min=config.data.depth_near,
+    depth_max=config.data.depth_far,
   )

@@ -2,8 +2,8 @@
 
 `make_system` reads the configuration once; below it nobody sees it. A `System`
 is static under jit and holds no weights: those that nobody trains go through
-every program as the argument `frozen`, a dict of `generator` and
-`discriminator` (a closure would compile them in as constants).
+every program as the argument `frozen`, a dict of `generator`, `discriminator`
+and, where there is one, `lpips` (a closure would compile them in as constants).
 """
 
 import dataclasses
@@ -19,8 +19,9 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from ml_collections import FrozenConfigDict
 
 from gan2shape_jax import decode, losses, optim, priors
+from gan2shape_jax.distributions import load_distribution
 from gan2shape_jax.errors import UserError
-from gan2shape_jax.models import discriminator, networks, stylegan2
+from gan2shape_jax.models import discriminator, lpips, networks, stylegan2
 from gan2shape_jax.models.architecture import Architecture
 from gan2shape_jax.render.camera import Camera, Pose
 from gan2shape_jax.render.sampling import resize_area, resize_bilinear
@@ -47,6 +48,8 @@ class System:
     view_mean, light_mean: what the networks' answers are added to.
     sample_view, sample_light: draw from the distributions of pseudo-samples.
     offset_layers: how far before the end of the mapping network offsets enter.
+    source_size: px, sides of the pictures before the crop.
+    crop: px, the square that is cut out of their middle; 0 for none.
   """
 
   camera: Camera
@@ -73,18 +76,23 @@ class System:
   perceptual_weight: float
   smooth_weight: float
   offset_weight: float
+  source_size: int
+  crop: int
 
   def synthesize(
     self, frozen: Params, latent: Float[Array, "n l"]
   ) -> Float[Array, "h w 3"]:
-    """The GAN's image of a W+ latent, at the size of the pictures."""
+    """The GAN's image of a W+ latent, cropped and resized like the pictures."""
     image = stylegan2.synthesize(
       frozen["generator"], latent, arch=self.architecture
     )
     image = jnp.clip(image, -1.0, 1.0)
-    size = self.camera.image_size
-    shrinks = size < self.architecture.image_size
-    return (resize_area if shrinks else resize_bilinear)(image, (size, size))
+    if self.crop:
+      image = _resize(image, self.source_size)
+      first = round((self.source_size - self.crop) / 2)  # as image_files does
+      last = first + self.crop
+      image = image[first:last, first:last]
+    return _resize(image, self.camera.image_size)
 
   def map_latent(
     self, frozen: Params, z: Float[Array, "*n l"]
@@ -122,8 +130,12 @@ class System:
     return _discriminator_features(self.architecture, frozen, image)
 
 
-@functools.cache
-def make_system(config: FrozenConfigDict, architecture: Architecture) -> System:
+def make_system(
+  config: FrozenConfigDict,
+  architecture: Architecture,
+  *,
+  source_size: int | None = None,
+) -> System:
   """Makes the functions of a run; equal arguments give the same object.
 
   So programs that were compiled for a system serve the next run with the same
@@ -132,10 +144,19 @@ def make_system(config: FrozenConfigDict, architecture: Architecture) -> System:
   Args:
     config: of the run, frozen.
     architecture: of the GAN.
+    source_size: px, sides of the pictures before the crop; those of the GAN's
+      images if None.
 
   Raises:
-    UserError: networks.offset_layers is more than the GAN has.
+    UserError: networks.offset_layers is more than the GAN has, or one of the
+      distributions of the configuration cannot be read.
   """
+  source_size = source_size or architecture.image_size
+  return _make_system(config, architecture, source_size)
+
+
+@functools.cache
+def _make_system(config, architecture, source_size):
   if config.networks.offset_layers > architecture.mapping_layers:
     raise UserError(
       f"{config.weights.gan}: its mapping network has"
@@ -150,15 +171,25 @@ def make_system(config: FrozenConfigDict, architecture: Architecture) -> System:
     rotation_center=config.camera.rotation_center,
   )
   view, light, loss = config.view, config.light, config.loss
+  view_mean, view_cov = view.mean, jnp.diag(jnp.array(view.std) ** 2)
+  if config.weights.view:
+    view_mean, view_cov = load_distribution(config.weights.view, 6)
+  light_mean = light.mean
+  if config.weights.light:
+    light_mean = load_distribution(config.weights.light, 4).mean
   view_prior = priors.ViewPrior(
-    mean=jnp.array(view.mean), cov=jnp.diag(jnp.array(view.std) ** 2)
+    mean=jnp.array(view_mean), cov=jnp.array(view_cov)
   )
   light_prior = priors.LightPrior(
     light.x, light.y, light.diffuse, alpha=light.alpha
   )
   adam = partial(optim.adam_with_l2, weight_decay=config.optimizer.weight_decay)
   usual = adam(config.optimizer.learning_rate)
-  features = partial(_discriminator_features, architecture)
+  perceptual = Perceptual(
+    partial(_discriminator_features, architecture), _feature_distance
+  )
+  if config.weights.lpips:
+    perceptual = Perceptual(_lpips_features, lpips.distance)
   return System(
     camera=camera,
     networks=networks.build_networks(
@@ -170,7 +201,7 @@ def make_system(config: FrozenConfigDict, architecture: Architecture) -> System:
       encoder_width=config.networks.encoder_width,
     ),
     architecture=architecture,
-    perceptual=Perceptual(features, _feature_distance),
+    perceptual=perceptual,
     optimizers={
       "prior": adam(config.prior.learning_rate),
       "albedo": usual,
@@ -184,11 +215,11 @@ def make_system(config: FrozenConfigDict, architecture: Architecture) -> System:
       max_translation_z=view.max_translation_z,
     ),
     prior_depth=partial(_prior_depth, config.prior),
-    view_mean=view.mean,
+    view_mean=tuple(map(float, view_mean)),
     sample_view=partial(
       priors.sample_view, prior=view_prior, view_scale=view.scale
     ),
-    light_mean=light.mean,
+    light_mean=tuple(map(float, light_mean)),
     sample_light=partial(priors.sample_light, prior=light_prior),
     border_depth=config.camera.border_depth,
     border_weight=config.camera.border_weight,
@@ -200,13 +231,25 @@ def make_system(config: FrozenConfigDict, architecture: Architecture) -> System:
     perceptual_weight=loss.perceptual,
     smooth_weight=loss.smooth,
     offset_weight=loss.offset,
+    source_size=source_size,
+    crop=config.data.crop,
   )
+
+
+def _resize(image, size):
+  """As the reference: averages to shrink, interpolates to enlarge."""
+  shrinks = size < image.shape[0]
+  return (resize_area if shrinks else resize_bilinear)(image, (size, size))
 
 
 def _discriminator_features(architecture, frozen, image):
   return discriminator.discriminator_features(
     frozen["discriminator"], image, arch=architecture
   )
+
+
+def _lpips_features(frozen, image):
+  return lpips.features(frozen["lpips"], image)
 
 
 def _feature_distance(features, target):

@@ -6,6 +6,7 @@ its own or, in joint training, all pictures with shared networks. The folder of
 a run:
 
   config.json            what was asked for; another request is refused
+  masks/                 of pictures whose masks had to be found
   latents/NAME.npy       latents of pictures that came without one
   checkpoints/           the state of the fit that is under way
   networks/              joint training: the weights after the latest stage
@@ -29,22 +30,21 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from ml_collections import ConfigDict, FrozenConfigDict
+from ml_collections import ConfigDict
 
 from gan2shape_jax import fitting, results
 from gan2shape_jax.checkpoint import Checkpoints
-from gan2shape_jax.config import validate
 from gan2shape_jax.data import SourcePicture
-from gan2shape_jax.gan.bundle import load_gan
+from gan2shape_jax.inputs import load_inputs
 from gan2shape_jax.inversion import LatentStatistics
 from gan2shape_jax.latents import find_latents
 from gan2shape_jax.models.networks import init_networks
+from gan2shape_jax.plan import make_plan
 from gan2shape_jax.plots import plot_stages
-from gan2shape_jax.pretrained import load_networks, save_networks
+from gan2shape_jax.pretrained import save_networks
 from gan2shape_jax.report import Progress, Report, write_metrics
-from gan2shape_jax.schedule import Phase, make_phases
-from gan2shape_jax.sources import load_heldout, load_sources
-from gan2shape_jax.system import System, make_system
+from gan2shape_jax.schedule import Phase
+from gan2shape_jax.system import System
 from gan2shape_jax.types import Picture
 from gan2shape_jax.workdir import claim_workdir, read_json, write_json
 
@@ -57,7 +57,7 @@ class Run:
   """What stays the same while task after task is done.
 
   Attributes that need a word:
-    pretrained: the networks to start from; None starts from random ones.
+    pretrained: the networks to start from, by name; the others start afresh.
     heldout: pictures with true depth that joint training only predicts.
   """
 
@@ -65,7 +65,7 @@ class Run:
   workdir: pathlib.Path
   system: System
   frozen: Params
-  pretrained: Params | None
+  pretrained: Params
   heldout: list[SourcePicture]
   phases: tuple[Phase, ...]
   checkpoints: Checkpoints
@@ -102,30 +102,14 @@ def run(config: ConfigDict, workdir: pathlib.Path) -> dict[str, Row]:
     UserError: a mistake in the input, before any long work starts.
     FloatingPointError: a loss is not finite.
   """
-  validate(config)
-  gan = load_gan(config.weights.gan)
-  system = make_system(FrozenConfigDict(config), gan.arch)
-  frozen = gan.weights()
-  pretrained = None
-  if config.weights.networks:
-    pretrained = load_networks(config.weights.networks, system.networks)
-  sources, heldout = load_sources(config, gan.arch), load_heldout(config)
+  inputs = load_inputs(config, workdir)
+  plan = make_plan(config, inputs)
   claim_workdir(workdir, config)
-  schedule = config.schedule
-  phases = make_phases(
-    stages=schedule.stages,
-    first_stage=schedule.first_stage,
-    later_stages=schedule.later_stages,
-    flip_step1=schedule.flip_step1,
-    flip_step3=schedule.flip_step3,
-    prior_iterations=0 if pretrained else config.prior.iterations,
-  )
-  iterations = sum(phase.iterations for phase in phases)
-  tasks = 1 if config.joint else len(sources)
+  gan, system, frozen = inputs.gan, inputs.system, inputs.frozen
+  sources, iterations = inputs.sources, plan.iterations
   print(
-    f"{len(sources)} picture(s), {iterations} iterations"
-    f" {'in all' if config.joint else 'each'}, on {jax.device_count()}"
-    f" {jax.devices()[0].device_kind} device(s); results in {workdir}",
+    f"{plan.summary}, on {jax.device_count()} {jax.devices()[0].device_kind}"
+    f" device(s); results in {workdir}",
     flush=True,
   )
   for source in sources:
@@ -137,16 +121,16 @@ def run(config: ConfigDict, workdir: pathlib.Path) -> dict[str, Row]:
   with (
     Checkpoints(workdir / "checkpoints") as checkpoints,
     Report(workdir) as report,
-    Progress(iterations * tasks) as progress,
+    Progress(iterations * plan.tasks) as progress,
   ):
     context = Run(
       config=config,
       workdir=workdir,
       system=system,
       frozen=frozen,
-      pretrained=pretrained,
-      heldout=heldout,
-      phases=phases,
+      pretrained=inputs.pretrained,
+      heldout=inputs.heldout,
+      phases=plan.phases,
       checkpoints=checkpoints,
       report=report,
       progress=progress,
@@ -324,9 +308,7 @@ def _resume_or_start(
   context: Run, task: Task, pictures: Picture, key: jax.Array
 ) -> tuple[fitting.Fit, int, float]:
   """The state to go on from, its phase, and the seconds spent so far."""
-  params = context.pretrained
-  if params is None:
-    params = init_networks(context.system.networks, key)
+  params = init_networks(context.system.networks, key) | context.pretrained
   enter = partial(
     fitting.enter_phase,
     context.system,

@@ -9,6 +9,8 @@ from ml_collections import ConfigDict
 from gan2shape_jax.atomic import replacing
 from gan2shape_jax.errors import UserError
 
+_CONFIG = "config.json"
+
 
 def claim_workdir(workdir: pathlib.Path, config: ConfigDict) -> None:
   """Notes the request, or checks that it is the one that was begun here.
@@ -16,19 +18,30 @@ def claim_workdir(workdir: pathlib.Path, config: ConfigDict) -> None:
   Raises:
     UserError: the folder cannot be written, or holds a run with other values.
   """
-  wanted = _flatten(json.loads(config.to_json()))
-  path = workdir / "config.json"
-  if not path.exists():
-    try:
-      workdir.mkdir(parents=True, exist_ok=True)
-      write_json(path, wanted)
-    except OSError as error:
-      raise UserError(
-        f"{workdir}: cannot be written ({error.strerror}); choose another"
-        " --workdir"
-      ) from error
+  check_workdir(workdir, config)
+  path = workdir / _CONFIG
+  if path.exists():
     return
-  begun = read_json(path)
+  try:
+    workdir.mkdir(parents=True, exist_ok=True)
+    write_json(path, _fields(config))
+  except OSError as error:
+    raise UserError(
+      f"{workdir}: cannot be written ({error.strerror}); choose another"
+      " --workdir"
+    ) from error
+
+
+def check_workdir(workdir: pathlib.Path, config: ConfigDict) -> None:
+  """Checks that no other request was begun here; writes nothing.
+
+  Raises:
+    UserError: the folder holds a run with other values.
+  """
+  path = workdir / _CONFIG
+  if not path.exists():
+    return
+  begun, wanted = read_json(path), _fields(config)
   differences = [
     f"{name} was {begun.get(name)}, now {wanted.get(name)}"
     for name in sorted(begun.keys() | wanted.keys())
@@ -51,6 +64,11 @@ def write_json(path: pathlib.Path, value: Any) -> None:
   """Writes a JSON file in one move, so that it is never there in part."""
   with replacing(path) as part:
     part.write_text(json.dumps(value, indent=2) + "\n")
+
+
+def _fields(config: ConfigDict) -> dict[str, Any]:
+  """All fields as JSON has them."""
+  return _flatten(json.loads(config.to_json()))
 
 
 def _flatten(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -21,6 +21,7 @@ ALLOWED = {
   "data": ("types", "image_files", "masks"),
   "cli": (),
   "decode": ("render",),
+  "distributions": ("weights",),
   "diagnostics": (
     "inference",
     "losses",
@@ -37,7 +38,7 @@ ALLOWED = {
   "metrics": ("render",),
   "models": (),
   "optim": (),
-  "parsing": ("models", "render"),
+  "parsing": ("models", "render", "weights"),
   "priors": ("render",),
   "render": (),
   "report": ("types",),

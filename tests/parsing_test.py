@@ -121,34 +121,6 @@ def test_pspnet_equals_pytorchs():
 # --- Masks --------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-  "category, parser, size, normalize, expected",
-  [
-    (
-      "face",
-      "bisenet",
-      512,
-      False,
-      {i: 1 for i in range(1, 14)} | {14: 0.5, 15: 0.5, 17: 0.5, 18: 0.5},
-    ),
-    ("synface", "bisenet", 512, False, {i: 1 for i in range(1, 15)}),
-    ("cat", "pspnet_voc", 473, True, {8: 1}),
-    ("car", "pspnet_voc", 473, True, {7: 1}),
-    ("horse", "pspnet_voc", 473, False, {13: 1}),
-    ("church", "pspnet_ade20k", 473, False, {1: 1}),
-  ],
-)
-def test_rules_are_those_of_the_method(
-  category, parser, size, normalize, expected
-):
-  rule = parsing.RULES[category]
-  assert (rule.parser, rule.normalize) == (parser, normalize)
-  assert parsing.PARSERS[parser].image_size == size
-  weights = dict(enumerate(rule.weights()))
-  assert {k: w for k, w in weights.items() if w} == expected
-  assert len(weights) == {"bisenet": 19, "pspnet_voc": 21}.get(parser, 150)
-
-
 @pytest.fixture
 def threshold_parser(monkeypatch):
   """Class 2 where red is over 0, class 1 where green is, else 0."""
@@ -194,7 +166,7 @@ def test_masks_of_several_pictures(monkeypatch):
   parser = Parser(BiSeNet(classes=19, width=4), 64)
   monkeypatch.setattr(parsing, "PARSERS", {"bisenet": parser})
   params = parser.init(jax.random.key(0))
-  rule = parsing.RULES["face"]
+  rule = MaskRule("bisenet", whole=tuple(range(1, 14)), half=(14, 17))
   images = jnp.stack([picture(seed, 16, 16) for seed in range(3)])
   masks = jax.jit(jax.vmap(lambda p, x: object_mask(p, x, rule), (None, 0)))(
     params, images

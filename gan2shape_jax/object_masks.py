@@ -1,0 +1,119 @@
+"""Object masks that a parsing network finds, kept in the folder of the run.
+
+  masks/NAME.png        the object's share of each pixel, at the size of the run
+  masks/made_from.json  the settings that they belong to; under others, they
+                        are made anew
+
+A mask that is there is used as it is, so that one may mend it by hand.
+"""
+
+import dataclasses
+import functools
+import pathlib
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from ml_collections import ConfigDict
+from PIL import Image
+
+from gan2shape_jax.atomic import replacing
+from gan2shape_jax.data import SourcePicture
+from gan2shape_jax.errors import UserError
+from gan2shape_jax.image_files import open_grey
+from gan2shape_jax.parsing import MaskRule, load_parser, object_mask
+from gan2shape_jax.report import Progress
+from gan2shape_jax.workdir import read_json, write_json
+
+_NOTHING = 0.5  # A mask without a value from here on shows no object.
+_MAX_NAMED = 20
+
+
+def with_masks(
+  config: ConfigDict, workdir: pathlib.Path, sources: list[SourcePicture]
+) -> list[SourcePicture]:
+  """The pictures with the masks that the configuration asks for.
+
+  Those of `data.mask = "parse"` are looked up or found now; others came with
+  the pictures.
+
+  Raises:
+    UserError: the network cannot be read, or sees no object in a picture; all
+      such pictures are named.
+  """
+  if config.data.mask != "parse":
+    return sources
+  params = load_parser(config.weights.parsing, config.parsing.network)
+  folder = workdir / "masks"
+  _prepare(folder, config)
+  paths = [folder / f"{source.path.stem}.png" for source in sources]
+  missing = [
+    (source, path)
+    for source, path in zip(sources, paths, strict=True)
+    if not path.exists()
+  ]
+  if missing:
+    _parse(config, params, missing)
+  masks = [np.asarray(open_grey(path), np.float32) for path in paths]
+  empty = [
+    f"{source.path} ({path})"
+    for source, path, mask in zip(sources, paths, masks, strict=True)
+    if mask.max() < _NOTHING
+  ]
+  if empty:
+    more = ", ..." if len(empty) > _MAX_NAMED else ""
+    raise UserError(
+      f"{config.weights.parsing}: sees no object in {len(empty)} of"
+      f" {len(sources)} pictures; leave them out, or paint the masks in"
+      f" brackets white: {', '.join(empty[:_MAX_NAMED])}{more}"
+    )
+  return [
+    dataclasses.replace(source, mask=mask)
+    for source, mask in zip(sources, masks, strict=True)
+  ]
+
+
+def _prepare(folder, config):
+  """Makes the folder; removes masks that other settings led to."""
+  settings = {
+    "pictures": config.data.pictures,
+    "root": config.data.root,
+    "crop": config.data.crop,
+    "image_size": config.image_size,
+    "weights": config.weights.parsing,
+    "network": config.parsing.network,
+    "whole": list(config.parsing.whole),
+    "half": list(config.parsing.half),
+    "normalize": config.parsing.normalize,
+  }
+  note = folder / "made_from.json"
+  if note.exists() and read_json(note) == settings:
+    return
+  try:
+    folder.mkdir(parents=True, exist_ok=True)
+    for path in folder.glob("*.png"):
+      path.unlink()
+    write_json(note, settings)
+  except OSError as error:
+    raise UserError(
+      f"{folder}: cannot be written ({error.strerror}); choose another"
+      " --workdir"
+    ) from error
+
+
+def _parse(config, params, missing):
+  rule = MaskRule(
+    config.parsing.network,
+    whole=config.parsing.whole,
+    half=config.parsing.half,
+    normalize=config.parsing.normalize,
+  )
+  find = jax.jit(functools.partial(object_mask, rule=rule))
+  with Progress(len(missing)) as progress:
+    for index, (source, path) in enumerate(missing):
+      progress.update(index, label=f"{source.path.stem}: mask")
+      mask = find(params, jnp.asarray(source.image))
+      with replacing(path) as part:
+        picture = Image.fromarray(np.uint8(np.rint(255 * np.asarray(mask))))
+        picture.save(part, format="PNG")
+    progress.update(len(missing))
