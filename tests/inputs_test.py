@@ -1,0 +1,122 @@
+"""Checks before a run: every problem at once, and nothing written."""
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+from random_gan import save_random_gan
+
+from configs import tiny
+from gan2shape_jax.errors import UserError
+from gan2shape_jax.inputs import load_inputs
+from gan2shape_jax.models.architecture import Architecture
+from gan2shape_jax.plan import estimate_memory, make_plan
+from gan2shape_jax.weights import save_weights
+
+
+@pytest.fixture(scope="module")
+def config(tmp_path_factory):
+  folder = tmp_path_factory.mktemp("inputs")
+  arch = Architecture((8, 8, 8, 8), latent_size=8, mapping_layers=3)
+  save_random_gan(folder / "gan", arch)
+  (folder / "image").mkdir()
+  (folder / "latents").mkdir()
+  for name in "ab":
+    Image.new("RGB", (40, 40), "red").save(folder / f"image/{name}.png")
+  np.save(folder / "latents/a.npy", np.zeros(8, np.float32))
+  (folder / "list.txt").write_text("a.png\nb.png\n")
+  config = tiny.get_config()
+  config.data.pictures = str(folder / "list.txt")
+  config.data.root = str(folder / "image")
+  config.data.latents = str(folder / "latents")
+  config.data.ground_truth = False
+  config.data.mask = "full"
+  config.weights.gan = str(folder / "gan")
+  return config
+
+
+def changed(config, **fields):
+  config = config.copy_and_resolve_references()
+  config.update_from_flattened_dict(fields)
+  return config
+
+
+def test_what_is_there_is_loaded_and_planned(config, tmp_path):
+  config = changed(config, **{"data.crop": 30})
+  inputs = load_inputs(config, tmp_path / "run")
+  assert [source.path.stem for source in inputs.sources] == ["a", "b"]
+  assert inputs.system.source_size == 40
+  plan = make_plan(config, inputs)
+  # The prior's 2, then 2 stages.
+  assert plan.iterations == 2 + (2 + 2 + 3) + (1 + 1 + 2) and plan.tasks == 2
+  text = plan.describe(config, inputs)
+  for part in (
+    "2 picture(s), 13 iterations each",
+    "1 given, 1 to be searched",
+    "none given, depth, albedo",
+    "prior 2, albedo 3, project 3, shape 5",
+    "GiB",
+  ):
+    assert part in text
+  assert not (tmp_path / "run").exists()
+
+
+def test_memory_grows_with_what_is_kept(config, tmp_path):
+  inputs = load_inputs(config, tmp_path)
+  least = estimate_memory(config, inputs)
+  for field in ("schedule.batch_size", "schedule.collect_batches"):
+    more = changed(config, **{field: 20})
+    assert estimate_memory(more, inputs) > least
+
+
+def test_all_problems_are_told_at_once(config, tmp_path):
+  lost = str(tmp_path / "lost")
+  save_weights(tmp_path / "four", {"mean": np.zeros(4)}, {})
+  (tmp_path / "run").mkdir()
+  (tmp_path / "run/config.json").write_text(json.dumps({"seed": 3}))
+  (tmp_path / "pt").mkdir()
+  for name in "ab":
+    (tmp_path / f"pt/{name}.pt").write_bytes(b"")
+  bad = changed(
+    config,
+    **{
+      "data.crop": 41,
+      "data.heldout": lost,
+      "weights.networks": f"{lost}1",
+      "weights.lpips": str(tmp_path / "four"),
+      "weights.view": str(tmp_path / "four"),
+      "weights.light": f"{lost}2",
+      "schedule.stages": 3,
+    },
+  )
+  with pytest.raises(UserError) as error:
+    load_inputs(bad, tmp_path / "run")
+  message = str(error.value)
+  for part in (
+    "flip_step1 has 2 values for 3 stages",
+    "seed was 3, now 0",
+    "a.png: 40x40 px is smaller than the crop of 41 px",
+    "b.png: 40x40",
+    f"{lost}: does not exist",
+    f"{lost}1: no weights there",
+    "four: weights differ",
+    "four: holds no distribution of 6",
+    f"{lost}2: no weights there",
+  ):
+    assert part in message, part
+  assert message.startswith("8 problems:\n  - config: ")
+  assert [path.name for path in (tmp_path / "run").iterdir()] == ["config.json"]
+  foreign = changed(config, **{"data.latents": str(tmp_path / "pt")})
+  with pytest.raises(UserError, match=r"a\.pt: is a file of PyTorch"):
+    load_inputs(foreign, tmp_path / "new")
+
+
+def test_pictures_that_are_cropped_have_one_width(config, tmp_path):
+  Image.new("RGB", (40, 40)).save(tmp_path / "a.png")
+  Image.new("RGB", (44, 44)).save(tmp_path / "b.png")
+  fields = {"data.pictures": str(tmp_path), "data.crop": 30}
+  with pytest.raises(UserError, match=r"one width .*40 px.*44 px"):
+    load_inputs(changed(config, **fields), tmp_path / "run")
+  alike = changed(config, **fields | {"data.crop": 0})
+  assert len(load_inputs(alike, tmp_path / "run").sources) == 2
