@@ -41,12 +41,19 @@ def unclamped_depth(
   )
 
 
+def predict_view(
+  system: System, params: Params, image: Float[Array, "h w 3"]
+) -> Float[Array, "6"]:
+  """Raw view of a picture, see `decode.decode_view`."""
+  view = system.networks.view.apply(params["view"], image)
+  return view + jnp.array(system.view_mean)
+
+
 def predict_pose(
   system: System, params: Params, image: Float[Array, "h w 3"]
 ) -> Pose:
   """Pose of the object in a picture, relative to the canonical one."""
-  view = system.networks.view.apply(params["view"], image)
-  return system.decode_view(view + jnp.array(system.view_mean))
+  return system.decode_view(predict_view(system, params, image))
 
 
 def predict_light(

@@ -172,10 +172,17 @@ def prepare_project(
 
 
 class Samples(NamedTuple):
-  """Pictures of the object under other views and lights, and their weights."""
+  """Pictures of the object under other views and lights.
+
+  Attributes:
+    image: in [-1, 1].
+    mask: weights of the pixels.
+    view: the raw views that they were rendered in.
+  """
 
   image: Float[Array, "*n h w 3"]
   mask: Float[Array, "*n h w"]
+  view: Float[Array, "*n 6"]
 
 
 class Change(NamedTuple):
@@ -203,7 +210,7 @@ def render_pseudo(system: System, data: ProjectData, change: Change) -> Samples:
   )
   rendering = compose.render_view(canonical.depth, texture, pose, system.camera)
   mask = sampling.sample_nearest(data.sample_mask[..., None], rendering.grid)
-  return Samples(rendering.image, mask[..., 0])
+  return Samples(rendering.image, mask[..., 0], change.view)
 
 
 def project(
@@ -267,7 +274,7 @@ def collect(
   """One batch of fresh projected samples for step 3."""
   pseudo = _sample_batch(system, key, data)
   images, _ = project(system, params, frozen, data, pseudo.image)
-  return Samples(images, pseudo.mask)
+  return pseudo._replace(image=images)
 
 
 def _sample_batch(system, key, data):
@@ -335,18 +342,19 @@ def shape_loss(
 
   def explain(image):
     """Renders all shapes in the view and light of one picture."""
-    pose = inference.predict_pose(system, params, image)
+    view = inference.predict_view(system, params, image)
+    pose = system.decode_view(view)
     light = inference.predict_light(system, params, image)
     texture = shading.apply_shading(albedo, shading.shade(normal, light))
     render = jax.vmap(
       lambda d, t: compose.render_view(d, t, pose, system.camera)
     )
     rendering = render(depth, texture)
-    return rendering.image, jnp.prod(rendering.mask, axis=0), light
+    return rendering.image, jnp.prod(rendering.mask, axis=0), light, view
 
   # The picture itself goes first in one batch with its samples.
   images = jnp.concatenate([data.image[None], batch.image])
-  rendered, mask, light = jax.vmap(explain)(images)
+  rendered, mask, light, view = jax.vmap(explain)(images)
   mask = mask.at[1:].multiply(batch.mask)
 
   features = lambda image: system.perceptual.features(frozen, image)  # noqa: E731
@@ -369,6 +377,8 @@ def shape_loss(
       "smooth": system.smooth_weight * smooth.mean(),
       "sample_pixel": pixel(rendered[1:], images[1:], mask[1:]).sum(),
       "sample_perceptual": system.perceptual_weight * perceptual[1:].mean(),
+      "sample_view": system.view_weight
+      * jnp.mean(jnp.abs(view[1:, :3] - batch.view[:, :3])),
     }
   )
 

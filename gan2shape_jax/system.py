@@ -76,6 +76,7 @@ class System:
   perceptual_weight: float
   smooth_weight: float
   offset_weight: float
+  view_weight: float
   source_size: int
   crop: int
 
@@ -231,6 +232,7 @@ def _make_system(config, architecture, source_size):
     perceptual_weight=loss.perceptual,
     smooth_weight=loss.smooth,
     offset_weight=loss.offset,
+    view_weight=loss.view,
     source_size=source_size,
     crop=config.data.crop,
   )

@@ -124,6 +124,30 @@ def test_terms_add_up_and_reach_what_the_step_trains(step):
   assert all(jnp.isfinite(leaf).all() for leaf in jax.tree.leaves(slopes))
 
 
+def test_views_of_samples_are_compared_with_those_they_were_rendered_in():
+  """The term is 0 in the paper's setting, and leaves shifts alone."""
+  (params, frozen), weight = weights(), 3.0
+  paper, tied = tiny_system(), tiny_system(**{"loss.view": weight})
+  _, data = loss_and_data("shape", paper)
+
+  def term(system_is_tied, view):
+    system = tied if system_is_tied else paper
+    samples = data.samples._replace(view=view)
+    found = steps.shape_loss(
+      system, params, frozen, data._replace(samples=samples), KEY, False
+    )
+    return found.terms["sample_view"]
+
+  term = jax.jit(term, static_argnums=0)
+  view = jax.vmap(
+    lambda image: steps.inference.predict_view(paper, params, image)
+  )(data.samples.image)
+  turned = view.at[:, 1].add(0.3).at[:, 3:].add(1.0)
+  assert term(False, turned) == 0
+  np.testing.assert_allclose(term(True, view), 0, atol=1e-5)
+  np.testing.assert_allclose(term(True, turned), weight * 0.3 / 3, rtol=1e-3)
+
+
 def test_mirror_image_of_a_symmetric_shape_counts_the_same():
   """Where depth and albedo are symmetric, flipping doubles the data terms."""
   system, (params, frozen) = tiny_system(), weights()
@@ -152,7 +176,11 @@ def test_mirror_image_of_a_symmetric_shape_counts_the_same():
 
 
 def test_batches_of_an_epoch_hold_each_sample_of_a_picture_once():
-  pool = steps.Samples(jnp.arange(24.0).reshape(2, 12, 1), jnp.ones((2, 12)))
+  pool = steps.Samples(
+    image=jnp.arange(24.0).reshape(2, 12, 1),
+    mask=jnp.ones((2, 12)),
+    view=jnp.zeros((2, 12, 6)),
+  )
   data = steps.ShapeData(jnp.arange(2), pool)
 
   @jax.jit
