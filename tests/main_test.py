@@ -29,3 +29,27 @@ def test_mistakes_are_answered_in_one_line(tmp_path, options, message):
   assert last.startswith("gan2shape_jax: ") and message in last
   assert "Traceback" not in result.stderr
   assert not (tmp_path / "run").exists()
+
+
+def test_check_tells_the_plan_and_starts_nothing(tmp_path):
+  workdir, networks = f"{tmp_path}/run", "--config.weights.networks="
+  result = run("--check", f"--workdir={workdir}", networks)
+  assert result.returncode == 0, result.stderr
+  for part in ("1 picture(s)", "prior", "albedo", "project", "GiB"):
+    assert part in result.stdout
+  assert not (tmp_path / "run").exists()
+
+
+def test_check_tells_all_problems(tmp_path):
+  result = run(
+    "--check",
+    f"--workdir={tmp_path}/run",
+    "--config.weights.gan=nowhere",
+    "--config.weights.lpips=neither",
+    "--config.weights.networks=",
+    "--config.data.pictures=lost.png",
+  )
+  assert result.returncode == 2, result.stderr
+  assert "gan2shape_jax: 3 problems:" in result.stderr
+  for part in ("nowhere: no weights", "neither: no weights", "lost.png"):
+    assert f"\n  - {part}" in result.stderr
