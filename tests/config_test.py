@@ -6,6 +6,7 @@ import pytest
 from gan2shape_jax import parsing
 from gan2shape_jax.config import PARSERS, default_config, validate
 from gan2shape_jax.errors import UserError
+from tools import convert_release
 
 CONFIGS = sorted(pathlib.Path("configs").glob("*.py"))
 
@@ -204,3 +205,17 @@ def test_values_of_the_release(name):
     (config.camera.border_depth, 1.04),
   ):
     assert value == expected
+
+
+@pytest.mark.parametrize("name", RELEASE)
+def test_weights_are_where_their_conversion_puts_them(name):
+  config = importlib.import_module(f"configs.{name}").get_config()
+  folders = {folder for folder in config.weights.values() if folder}
+  folders.add(config.data.latents)
+  own = {
+    "data/horse/latents",
+    f"{CHECKPOINTS}/stylegan2/stylegan2-horse-config-f",
+  }
+  assert folders - set(convert_release.EXPECTED) == (
+    own if name == "horse" else set()
+  )
