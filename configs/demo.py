@@ -2,7 +2,9 @@
 
   python -m gan2shape_jax.main --config=configs/demo.py
 
-Needs nothing but the repository: the GAN and the picture lie in assets/demo.
+Needs nothing but the repository: the GAN, the networks, jointly trained by
+configs/demo_pretrain.py on pictures that the GAN drew, and the picture lie in
+assets/demo.
 """
 
 from gan2shape_jax import config as defaults
@@ -18,8 +20,9 @@ def get_config():
   config.data.count = 1
   config.data.ground_truth = True
   config.weights.gan = f"{DEMO}/gan"
+  config.weights.networks = f"{DEMO}/networks"
 
-  # Narrow networks: a fifth of the reference's parameters.
+  # Narrow networks: a seventh of the reference's parameters.
   config.networks.width = 32
   config.networks.max_channels = 128
   config.networks.code_size = 128
@@ -33,8 +36,12 @@ def get_config():
   config.light.y = (-0.2, 0.8)
   config.light.diffuse = (-0.1, 0.3)
 
-  # Of several ellipsoids this was about the best on 24 validation heads; the
-  # fit is compared with it, so it had better be a good one.
+  # Depths of the heads, and the ellipsoid that training begins with: of several
+  # it was about the best on 24 validation heads. Fits are compared with it, so
+  # it had better be a good one.
+  config.camera.depth_min = 0.92
+  config.camera.depth_max = 1.03
+  config.camera.border_depth = 1.02
   config.prior.near = 0.94
   config.prior.far = 1.0
   config.prior.iterations = 300
@@ -42,17 +49,17 @@ def get_config():
 
   config.inversion.iterations = 300
   config.inversion.iterations_w_plus = 200
-  config.optimizer.learning_rate = 3e-4
 
-  # The GAN is small and its samples are rough, so shapes are kept smoother
-  # than in the paper, and one stage is better than two.
-  config.loss.smooth = 0.1
+  # See docs/demo_networks.md for what was tried.
+  config.loss.smooth = 0.05
+  config.loss.offset = 0.05
+  config.loss.view = 1.0
+  config.loss.object_mask = True
+  config.optimizer.learning_rate = 3e-4
   config.schedule.stages = 1
-  config.schedule.first_stage = (200, 500, 400)
-  # No flips: without pre-trained networks the canonical view is that of the
-  # picture, in which a turned head is not symmetric.
-  config.schedule.flip_step1 = (False,)
-  config.schedule.flip_step3 = (False,)
+  config.schedule.first_stage = (100, 200, 300)
+  config.schedule.flip_step1 = (True,)
+  config.schedule.flip_step3 = (True,)
   config.schedule.batch_size = 8
   config.schedule.collect_batches = 50
   config.output.mask = True

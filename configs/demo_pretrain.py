@@ -2,12 +2,12 @@
 
   python tools/sample_pictures.py --gan assets/demo/gan \\
     --output data/demo_samples --count 64 --psi 0.8
-  python tools/make_heads.py --output data/heads64/val --split val --count 16
+  python tools/make_heads.py --output data/heads64/val --split val --count 12
   python -m gan2shape_jax.main --config=configs/demo_pretrain.py
 
 No true shape is learnt from: the held-out heads only show how far it is. What
-comes out, results/demo_pretrain/networks, is shipped as assets/demo/networks
-(tools/ship_weights.py halves its size).
+comes out, results/demo_pretrain/networks, takes the place of
+assets/demo/networks. docs/demo_networks.md tells how those came about.
 """
 
 from configs import demo
@@ -25,12 +25,14 @@ def get_config():
   config.data.heldout = "data/heads64/val/list.txt"
   config.weights.networks = ""
 
-  stages = 8
+  # The mirrored shape has to explain the pictures only when the views are known
+  # a little: earlier it drives the shape flat.
+  stages = 10
   config.schedule.stages = stages
-  config.schedule.first_stage = (300, 500, 700)
-  config.schedule.later_stages = (200, 300, 700)
+  config.schedule.first_stage = (200, 400, 600)
+  config.schedule.later_stages = (100, 250, 600)
   config.schedule.flip_step1 = (False,) + (True,) * (stages - 1)
-  config.schedule.flip_step3 = (True,) * stages
+  config.schedule.flip_step3 = (False,) + (True,) * (stages - 1)
   config.schedule.collect_batches = 6
   config.output.export = False
   return config

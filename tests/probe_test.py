@@ -1,0 +1,55 @@
+"""The probing program at tiny size."""
+
+import numpy as np
+import pytest
+from PIL import Image
+from random_gan import save_random_gan
+from tiny_system import ARCH, weights
+
+from configs import tiny
+from gan2shape_jax import probe
+from gan2shape_jax.pretrained import save_networks
+
+
+@pytest.fixture(scope="module")
+def config(tmp_path_factory):
+  folder = tmp_path_factory.mktemp("inputs")
+  save_random_gan(folder / "gan", ARCH)
+  save_networks(folder / "networks", weights()[0], {})
+  y, x = np.mgrid[:32, :32] - 15.5
+  ball = np.maximum(0, 1 - (x**2 + y**2) / 12**2)[..., None]
+  picture = (255 * ball * np.array([1.0, 0.8, 0.6])).astype(np.uint8)
+  Image.fromarray(picture).save(folder / "ball.png")
+  config = tiny.get_config()
+  config.data.pictures = str(folder / "ball.png")
+  config.data.mask = "background"
+  config.data.ground_truth = False
+  config.weights.gan = str(folder / "gan")
+  config.weights.networks = str(folder / "networks")
+  return config
+
+
+@pytest.mark.parametrize("by", ["encoder", "inversion"])
+def test_each_quantity_has_its_curve(config, by):
+  config = config.copy_and_resolve_references()
+  if by == "inversion":
+    config.weights.networks = ""
+  errors, samples = probe.probe(config, pictures=1, values=3)
+  assert set(errors) == set(samples) == set(probe.QUANTITIES)
+  for name, quantity in probe.QUANTITIES.items():
+    values = errors[name]["value"]
+    np.testing.assert_allclose(
+      values, [-quantity.largest, 0, quantity.largest], rtol=1e-6
+    )
+    assert all(error > 0 for error in errors[name]["error"])
+    assert samples[name].shape == (64, 3 * 32, 3)
+  # Without a change all views are the same one, whatever would have changed.
+  views = {round(errors[name]["error"][1], 4) for name in ("yaw", "shift_x")}
+  assert len(views) == 1
+
+
+def test_a_turn_shows_in_the_rendering(config):
+  _, samples = probe.probe(config, pictures=1, values=3)
+  left, front, right = np.split(samples["yaw"][:32], 3, axis=1)
+  assert np.abs(left - front).mean() > 0.01
+  assert np.abs(right - front).mean() > 0.01

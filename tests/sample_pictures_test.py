@@ -1,0 +1,56 @@
+"""The sampling tool: pictures, and latents that give them back."""
+
+import jax
+import numpy as np
+import pytest
+from PIL import Image
+from random_gan import save_random_gan
+
+from gan2shape_jax import sheets
+from gan2shape_jax.gan.bundle import load_gan
+from gan2shape_jax.models import stylegan2
+from gan2shape_jax.models.architecture import Architecture
+from tools import sample_pictures
+
+ARCH = Architecture((8, 8, 8, 8), latent_size=8, mapping_layers=3)
+
+
+@pytest.fixture(scope="module")
+def gan(tmp_path_factory):
+  folder = tmp_path_factory.mktemp("gan") / "gan"
+  save_random_gan(folder, ARCH)
+  return folder
+
+
+def sample(gan, output, *options):
+  return sample_pictures.main(
+    ["--gan", str(gan), "--output", str(output), "--count", "2", *options]
+  )
+
+
+def test_latents_give_the_pictures_back(gan, tmp_path):
+  assert sample(gan, tmp_path) == 0
+  names = (tmp_path / "list.txt").read_text().split()
+  assert names == ["image/000000.png", "image/000001.png"]
+  weights = load_gan(gan).weights()["generator"]
+  draw = jax.jit(lambda w: stylegan2.synthesize(weights, w, arch=ARCH))
+  pictures = []
+  for name in names:
+    path = tmp_path / name
+    latent = np.load(tmp_path / "latents" / f"{path.stem}.npy")
+    assert latent.shape == (ARCH.n_latent, ARCH.latent_size)
+    pictures.append(np.asarray(Image.open(path)))
+    np.testing.assert_array_equal(pictures[-1], sheets.to_uint8(draw(latent)))
+  assert (pictures[0] != pictures[1]).any()
+
+
+def test_no_truncation_range_is_left_at_psi_zero(gan, tmp_path):
+  assert sample(gan, tmp_path, "--psi", "0") == 0
+  mean = load_gan(gan).mean_latent
+  for path in (tmp_path / "latents").iterdir():
+    np.testing.assert_allclose(np.load(path)[0], mean, atol=1e-6)
+
+
+def test_a_missing_gan_is_answered_in_one_line(tmp_path, capsys):
+  assert sample(tmp_path / "nowhere", tmp_path / "output") == 2
+  assert "nowhere: no weights there" in capsys.readouterr().err
