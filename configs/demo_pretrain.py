@@ -25,6 +25,8 @@ def get_config():
   config.data.heldout = "data/heads64/val/list.txt"
   config.weights.networks = ""
 
+  # Nothing holds the views here: it flattened the features of the faces.
+  config.loss.view = 0.0
   # The mirrored shape has to explain the pictures only when the views are known
   # a little: earlier it drives the shape flat.
   stages = 10

@@ -56,6 +56,8 @@ def main(config: ConfigDict, workdir: pathlib.Path) -> None:
       "ground_truth": True,
       "mask": "file",
       "latents": "",
+      "root": "",
+      "crop": 0,
     }
   )
   run = train.run if FLAGS.fit else predict.run
