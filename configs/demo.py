@@ -53,11 +53,11 @@ def get_config():
   # See docs/demo_networks.md for what was tried.
   config.loss.smooth = 0.05
   config.loss.offset = 0.05
-  config.loss.view = 2.0
+  config.loss.view = 1.0
   config.loss.object_mask = True
   config.optimizer.learning_rate = 3e-4
   config.schedule.stages = 1
-  config.schedule.first_stage = (100, 200, 600)
+  config.schedule.first_stage = (100, 200, 300)
   config.schedule.flip_step1 = (True,)
   config.schedule.flip_step3 = (True,)
   config.schedule.batch_size = 8
