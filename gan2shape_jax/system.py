@@ -13,6 +13,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
 
+import jax
 import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, PRNGKeyArray
@@ -153,7 +154,9 @@ def make_system(
       distributions of the configuration cannot be read.
   """
   source_size = source_size or architecture.image_size
-  return _make_system(config, architecture, source_size)
+  # The system outlives a trace in which it is first made, so must its arrays.
+  with jax.ensure_compile_time_eval():
+    return _make_system(config, architecture, source_size)
 
 
 @functools.cache
