@@ -177,6 +177,18 @@ def test_truncation_is_a_line_through_the_mean():
   np.testing.assert_array_equal(stylegan2.truncate(w, mean, 0.0), mean)
 
 
+def test_a_random_picture_is_that_of_its_truncated_latent(params):
+  z, mean = latents(ARCH.latent_size), np.ones(ARCH.latent_size, np.float32)
+  picture, w = stylegan2.generate(params, z, arch=ARCH, mean=mean, psi=0.25)
+  expected = 0.75 + 0.25 * map_latent(params, z, arch=ARCH)
+  np.testing.assert_allclose(w, expected, rtol=1e-5, atol=1e-5)
+  np.testing.assert_allclose(
+    picture, synthesize(params, w, arch=ARCH), rtol=1e-3, atol=1e-3
+  )
+  _, whole = stylegan2.generate(params, z, arch=ARCH)
+  np.testing.assert_allclose(whole, map_latent(params, z, arch=ARCH), rtol=1e-5)
+
+
 def test_fresh_networks_keep_the_variance_near_one():
   """The equalised scales are right: neither vanishing nor exploding."""
   arch = Architecture((64, 64), latent_size=64, mapping_layers=8)

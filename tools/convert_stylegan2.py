@@ -127,10 +127,12 @@ def draw_samples(gan: Gan, path: Path, count: int) -> None:
     UserError: the sheet cannot be written.
   """
   weights, arch = gan.weights()["generator"], gan.arch
-  mean = np.asarray(gan.mean_latent)
-  draw = jax.jit(functools.partial(_draw, arch))
-  keys = jax.random.split(jax.random.key(0), count)
-  pictures = [sheets.to_uint8(draw(weights, mean, key)) for key in keys]
+  draw = jax.jit(functools.partial(stylegan2.generate, arch=arch))
+  pictures = []
+  for key in jax.random.split(jax.random.key(0), count):
+    z = jax.random.normal(key, (arch.latent_size,))
+    picture, _ = draw(weights, z, mean=gan.mean_latent, psi=_TRUNCATION)
+    pictures.append(sheets.to_uint8(picture))
   sheet = sheets.picture_grid(
     sheets.Block(
       f"{count} samples, truncation {_TRUNCATION}",
@@ -144,13 +146,6 @@ def draw_samples(gan: Gan, path: Path, count: int) -> None:
       sheet.save(part)
   except OSError as error:
     raise UserError(f"{path}: cannot be written ({error.strerror})") from error
-
-
-def _draw(arch, weights, mean, key):
-  z = jax.random.normal(key, (arch.latent_size,))
-  w = stylegan2.map_latent(weights, z, arch=arch)
-  w = stylegan2.truncate(w, mean, _TRUNCATION)
-  return stylegan2.synthesize(weights, w, arch=arch)
 
 
 if __name__ == "__main__":

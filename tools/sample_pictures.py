@@ -71,32 +71,26 @@ def sample_pictures(
   Raises:
     UserError: the folder cannot be written.
   """
-  draw = jax.jit(functools.partial(_draw, gan.arch))
-  weights, mean = gan.weights()["generator"], np.asarray(gan.mean_latent)
+  arch, weights = gan.arch, gan.weights()["generator"]
+  draw = jax.jit(functools.partial(stylegan2.generate, arch=arch))
   try:
     for folder in ("image", "latents"):
       (output / folder).mkdir(parents=True, exist_ok=True)
     for index in tqdm(range(count), unit="picture"):
       key = jax.random.fold_in(jax.random.key(seed), index)
-      image, latent = draw(weights, mean, key, psi)
+      z = jax.random.normal(key, (arch.latent_size,))
+      image, w = draw(weights, z, mean=gan.mean_latent, psi=psi)
+      latent = np.broadcast_to(w, (arch.n_latent, arch.latent_size))
       name = f"{index:06d}"
       picture = Image.fromarray(sheets.to_uint8(np.asarray(image)))
       picture.save(output / f"image/{name}.png")
-      save_latent(output / f"latents/{name}.npy", np.asarray(latent))
+      save_latent(output / f"latents/{name}.npy", latent)
     names = [f"image/{index:06d}.png\n" for index in range(count)]
     (output / "list.txt").write_text("".join(names))
   except OSError as error:
     raise UserError(
       f"{output}: cannot be written ({error.strerror}); choose another --output"
     ) from error
-
-
-def _draw(arch, weights, mean, key, psi):
-  z = jax.random.normal(key, (arch.latent_size,))
-  w = stylegan2.map_latent(weights, z, arch=arch)
-  w = mean + psi * (w - mean)
-  latent = np.ones((arch.n_latent, 1)) * w
-  return stylegan2.synthesize(weights, latent, arch=arch), latent
 
 
 if __name__ == "__main__":

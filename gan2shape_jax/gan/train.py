@@ -24,7 +24,7 @@ from gan2shape_jax.gan.sliced_wasserstein import (
 )
 from gan2shape_jax.gan.state import GanState, Hyper, init_state
 from gan2shape_jax.models.architecture import Architecture
-from gan2shape_jax.models.stylegan2 import map_latent, synthesize
+from gan2shape_jax.models.stylegan2 import generate
 
 SHEET = 64
 # Pictures generated at a time outside training.
@@ -174,11 +174,7 @@ class _Observer:
       self._distances["floor"] = self._distance(pictures.to_float(real[:count]))
       print(f"distance of real from real {self._distances['floor']:.2f}")
     self._generate = jax.jit(
-      lambda params, z: jax.vmap(
-        lambda z: synthesize(
-          params, map_latent(params, z, arch=arch), arch=arch
-        )
-      )(z)
+      lambda params, z: jax.vmap(lambda z: generate(params, z, arch=arch)[0])(z)
     )
 
   def start(self, step: int, seen: int) -> None:

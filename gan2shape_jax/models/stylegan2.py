@@ -174,8 +174,29 @@ def synthesize(
   return Synthesis(arch).apply({"params": params["synthesis"]}, w, noise)
 
 
+def generate(
+  params: PyTree,
+  z: Float[Array, " l"],
+  *,
+  arch: Architecture,
+  mean: Float[Array, " l"] | float = 0.0,
+  psi: float = 1.0,
+) -> tuple[Float[Array, "h w 3"], Float[Array, " l"]]:
+  """The picture of a latent in z space, and its latent in w space.
+
+  Args:
+    params: the generator's parameters.
+    z: standard normal for a random picture.
+    arch: the generator's architecture.
+    mean: latent toward which `truncate` pulls.
+    psi: how much of the distance from the mean is kept.
+  """
+  w = truncate(map_latent(params, z, arch=arch), mean, psi)
+  return synthesize(params, w, arch=arch), w
+
+
 def truncate(
-  w: Float[Array, "*n l"], mean: Float[Array, " l"], psi: float
+  w: Float[Array, "*n l"], mean: Float[Array, " l"] | float, psi: float
 ) -> Float[Array, "*n l"]:
   """Pulls latents toward the mean latent: psi 1 keeps them, 0 is the mean."""
   return mean + psi * (w - mean)
