@@ -13,6 +13,7 @@ from gan2shape_jax.errors import UserError
 MASKS = ("file", "background", "full", "parse")
 # Networks that `parsing.py` knows, and how many classes they tell apart.
 PARSERS = {"bisenet": 19, "pspnet_voc": 21, "pspnet_ade20k": 150}
+PRECISIONS = ("float32", "bfloat16")
 
 
 def default_config() -> ConfigDict:
@@ -64,6 +65,11 @@ def default_config() -> ConfigDict:
   config.parsing.whole = ()  # classes that are the object
   config.parsing.half = ()  # classes that count half
   config.parsing.normalize = False  # by ImageNet's statistics first (Q11)
+
+  # In what the frozen networks (GAN, perceptual distance) convolve: bfloat16
+  # halves their memory. All that is trained, rendered or compared is float32.
+  config.precision = ConfigDict()
+  config.precision.frozen = "float32"  # float32 | bfloat16
 
   # Image formation (section 3.1 of the paper; camera of Unsup3d).
   config.camera = ConfigDict()
@@ -185,6 +191,11 @@ def validate(config: ConfigDict) -> None:
   problems += _data_problems(config)
   if not config.weights.gan:
     problems.append("weights.gan is empty; name a folder of converted weights")
+  precision = config.precision.frozen
+  if precision not in PRECISIONS:
+    problems.append(
+      f"precision.frozen={precision!r} must be one of {', '.join(PRECISIONS)}"
+    )
   if not config.camera.depth_min < config.camera.depth_max:
     problems.append("camera.depth_min must be less than camera.depth_max")
   if problems:

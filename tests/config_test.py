@@ -32,6 +32,7 @@ def test_all_problems_are_told_at_once():
   config.schedule.flip_step1 = (True, False)
   config.schedule.flip_step3 = (False, False)
   config.data.mask = "guess"
+  config.precision.frozen = "float16"
   with pytest.raises(UserError) as error:
     validate(config)
   for part in (
@@ -39,6 +40,7 @@ def test_all_problems_are_told_at_once():
     "flip_step3 has 2 values for 9 stages",
     "flip_step1 needs flip_step3",
     "data.mask='guess'",
+    "precision.frozen='float16'",
     "data.pictures is empty",
     "weights.gan is empty",
   ):
