@@ -6,6 +6,7 @@ from PIL import Image
 
 from gan2shape_jax.errors import UserError
 from gan2shape_jax.gan import pictures
+from gan2shape_jax.sheets import to_uint8
 
 
 def write(path, value, side=8):
@@ -21,7 +22,6 @@ def test_loads_in_the_order_of_names_and_resizes(tmp_path):
   assert loaded.shape == (3, 8, 8, 3)
   assert loaded.dtype == np.uint8
   np.testing.assert_array_equal(loaded[:, 4, 4, 1], [10, 20, 30])
-  assert len(pictures.load_pictures(tmp_path, image_size=8, limit=2)) == 2
 
 
 def test_missing_empty_and_damaged(tmp_path):
@@ -30,7 +30,7 @@ def test_missing_empty_and_damaged(tmp_path):
   with pytest.raises(UserError, match="holds no pictures"):
     pictures.load_pictures(tmp_path, image_size=8)
   (tmp_path / "a.png").write_bytes(b"not a picture")
-  with pytest.raises(UserError, match=r"a\.png: not a readable picture"):
+  with pytest.raises(UserError, match=r"a\.png: cannot be read as a pict"):
     pictures.load_pictures(tmp_path, image_size=8)
 
 
@@ -62,8 +62,8 @@ def test_bytes_survive_the_way_through_floats():
   values = np.repeat(values, 3, -1)
   floats = pictures.to_float(values)
   assert (floats.min(), floats.max()) == (-1, 1)
-  np.testing.assert_array_equal(pictures.to_bytes(floats), values)
-  assert pictures.to_bytes(np.full((1, 1, 3), 7.0)).max() == 255
+  np.testing.assert_array_equal(to_uint8(floats), values)
+  assert to_uint8(np.full((1, 1, 3), 7.0)).max() == 255
 
 
 def test_sheet_is_row_by_row(tmp_path):

@@ -10,22 +10,22 @@ from pathlib import Path
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, UInt8
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from gan2shape_jax.errors import UserError
+from gan2shape_jax.image_files import open_rgb
 
 _SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".bmp"}
 
 
 def load_pictures(
-  folder: str | os.PathLike, *, image_size: int, limit: int | None = None
+  folder: str | os.PathLike, *, image_size: int
 ) -> UInt8[np.ndarray, "n h w 3"]:
   """Every picture of a folder in the order of names, resized to a square.
 
   Args:
     folder: read without its subfolders.
     image_size: side in pixels; others are resized (Lanczos).
-    limit: reads the first `limit` files only.
 
   Raises:
     UserError: for a missing or empty folder, or an unreadable picture.
@@ -36,13 +36,9 @@ def load_pictures(
   files = sorted(p for p in folder.iterdir() if p.suffix.lower() in _SUFFIXES)
   if not files:
     raise UserError(f"{folder}: holds no pictures ({', '.join(_SUFFIXES)})")
-  files = files[:limit]
   pictures = np.empty((len(files), image_size, image_size, 3), np.uint8)
   for i, file in enumerate(files):
-    try:
-      picture = Image.open(file).convert("RGB")
-    except (UnidentifiedImageError, OSError) as error:
-      raise UserError(f"{file}: not a readable picture, remove it") from error
+    picture = open_rgb(file)
     if picture.size != (image_size, image_size):
       picture = picture.resize((image_size, image_size), Image.LANCZOS)
     pictures[i] = picture
@@ -69,14 +65,6 @@ def batch_indices(
 def to_float(pictures: UInt8[Array, "*n h w 3"]) -> Float[Array, "*n h w 3"]:
   """[0, 255] to [-1, 1]."""
   return jnp.asarray(pictures, jnp.float32) / 127.5 - 1
-
-
-def to_bytes(
-  pictures: Float[Array, "*n h w 3"],
-) -> UInt8[np.ndarray, "*n h w 3"]:
-  """[-1, 1], clamped, to [0, 255], rounded."""
-  pictures = np.clip(np.asarray(pictures), -1, 1)
-  return np.round((pictures + 1) * 127.5).astype(np.uint8)
 
 
 def save_sheet(

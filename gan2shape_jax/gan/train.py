@@ -25,6 +25,7 @@ from gan2shape_jax.gan.sliced_wasserstein import (
 from gan2shape_jax.gan.state import GanState, Hyper, init_state
 from gan2shape_jax.models.architecture import Architecture
 from gan2shape_jax.models.stylegan2 import generate
+from gan2shape_jax.sheets import to_uint8
 
 SHEET = 64
 # Pictures generated at a time outside training.
@@ -246,7 +247,7 @@ class _Observer:
     samples = self._samples(state.average, self._sheet_key, SHEET)
     seen = self._images(state.step)
     folder = self._run.output / "samples"
-    sheet = pictures.to_bytes(samples)
+    sheet = to_uint8(samples)
     pictures.save_sheet(folder / f"{seen:09d}.png", sheet)
     pictures.save_sheet(self._run.output / "latest.png", sheet)
 
@@ -256,7 +257,7 @@ class _Observer:
     samples = self._samples(
       state.average, self._distance_key, len(self._heldout)
     )
-    samples = pictures.to_float(pictures.to_bytes(samples))
+    samples = pictures.to_float(to_uint8(samples))
     distance = self._distance(samples)
     self._distances["generated"] = distance
     seen = self._images(state.step)
