@@ -21,6 +21,7 @@ from absl import flags
 from ml_collections import ConfigDict
 
 from gan2shape_jax import cli
+from gan2shape_jax.atomic import writing
 from gan2shape_jax.errors import UserError
 
 FLAGS = flags.FLAGS
@@ -40,13 +41,14 @@ def main(config: ConfigDict, workdir: pathlib.Path) -> None:
   split, first, last = parse_heads(FLAGS.heads)
   asymmetry = "full" if FLAGS.asymmetric else "appearance"
   heads = workdir / "heads" / split / asymmetry
-  write_heads(
-    heads,
-    split=split,
-    count=last + 1,
-    size=config.image_size,
-    asymmetry=asymmetry,
-  )
+  with writing(workdir, "--workdir"):
+    write_heads(
+      heads,
+      split=split,
+      count=last + 1,
+      size=config.image_size,
+      asymmetry=asymmetry,
+    )
   config = config.copy_and_resolve_references()
   config.data.update(
     {
@@ -67,8 +69,10 @@ def main(config: ConfigDict, workdir: pathlib.Path) -> None:
   table = summarize(rows, "fit" if FLAGS.fit else "prediction")
   print(format_table(table, rows))
   name = f"evaluation_{split}_{asymmetry}_{first}-{last}"
-  write_json(workdir / f"{name}.json", {"mean": table, "heads": rows})
-  draw(config, folder, rows).save(workdir / f"{name}.png")
+  picture = draw(config, folder, rows)
+  with writing(workdir, "--workdir"):
+    write_json(workdir / f"{name}.json", {"mean": table, "heads": rows})
+    picture.save(workdir / f"{name}.png")
 
 
 def parse_heads(text: str) -> tuple[str, int, int]:

@@ -17,7 +17,7 @@ import numpy as np
 from ml_collections import ConfigDict
 from PIL import Image
 
-from gan2shape_jax.atomic import replacing
+from gan2shape_jax.atomic import replacing, writing
 from gan2shape_jax.data import SourcePicture
 from gan2shape_jax.errors import UserError
 from gan2shape_jax.image_files import open_grey
@@ -89,16 +89,11 @@ def _prepare(folder, config):
   note = folder / "made_from.json"
   if note.exists() and read_json(note) == settings:
     return
-  try:
+  with writing(folder, "--workdir"):
     folder.mkdir(parents=True, exist_ok=True)
     for path in folder.glob("*.png"):
       path.unlink()
     write_json(note, settings)
-  except OSError as error:
-    raise UserError(
-      f"{folder}: cannot be written ({error.strerror}); choose another"
-      " --workdir"
-    ) from error
 
 
 def _parse(config, params, missing):
@@ -113,7 +108,7 @@ def _parse(config, params, missing):
     for index, (source, path) in enumerate(missing):
       progress.update(index, label=f"{source.path.stem}: mask")
       mask = find(params, jnp.asarray(source.image))
-      with replacing(path) as part:
+      with writing(path, "--workdir"), replacing(path) as part:
         picture = Image.fromarray(np.uint8(np.rint(255 * np.asarray(mask))))
         picture.save(part, format="PNG")
     progress.update(len(missing))

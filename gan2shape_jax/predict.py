@@ -13,6 +13,7 @@ from typing import Any
 from ml_collections import ConfigDict, FrozenConfigDict
 
 from gan2shape_jax import cli
+from gan2shape_jax.atomic import writing
 from gan2shape_jax.errors import UserError
 
 
@@ -45,7 +46,7 @@ def run(config: ConfigDict, workdir: pathlib.Path) -> dict[str, Any]:
   params = load_networks(config.weights.networks, system.networks)
   pictures = with_masks(config, workdir, sources.load_sources(config))
   rows = {}
-  with Progress(len(pictures)) as progress:
+  with writing(workdir, "--workdir"), Progress(len(pictures)) as progress:
     for index, source in enumerate(pictures):
       name = source.path.stem
       progress.update(index, label=name)
@@ -63,7 +64,7 @@ def run(config: ConfigDict, workdir: pathlib.Path) -> dict[str, Any]:
         rows[name],
       )
     progress.update(len(pictures))
-  write_metrics(workdir, rows)
+    write_metrics(workdir, rows)
   return rows
 
 

@@ -21,6 +21,7 @@ from absl import flags
 from ml_collections import ConfigDict, FrozenConfigDict
 
 from gan2shape_jax import cli
+from gan2shape_jax.atomic import writing
 
 FLAGS = flags.FLAGS
 flags.DEFINE_integer("pictures", 4, "How many pictures to probe with, at most.")
@@ -51,10 +52,11 @@ def main(config: ConfigDict, workdir: pathlib.Path) -> None:
   from gan2shape_jax.workdir import write_json
 
   errors, samples = probe(config, FLAGS.pictures, FLAGS.values)
-  workdir.mkdir(parents=True, exist_ok=True)
-  write_json(workdir / "probe.json", errors)
-  _draw_curves(workdir / "curves.png", errors)
-  _draw_samples(workdir / "samples.png", samples)
+  with writing(workdir, "--workdir"):
+    workdir.mkdir(parents=True, exist_ok=True)
+    write_json(workdir / "probe.json", errors)
+    _draw_curves(workdir / "curves.png", errors)
+    _draw_samples(workdir / "samples.png", samples)
   for name, curve in errors.items():
     line = "  ".join(
       f"{value:g}: {error:.3f}"

@@ -6,7 +6,7 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from gan2shape_jax.atomic import replacing
+from gan2shape_jax.atomic import replacing, writing
 from gan2shape_jax.errors import UserError
 
 _CONFIG = "config.json"
@@ -22,14 +22,9 @@ def claim_workdir(workdir: pathlib.Path, config: ConfigDict) -> None:
   path = workdir / _CONFIG
   if path.exists():
     return
-  try:
+  with writing(workdir, "--workdir"):
     workdir.mkdir(parents=True, exist_ok=True)
     write_json(path, _fields(config))
-  except OSError as error:
-    raise UserError(
-      f"{workdir}: cannot be written ({error.strerror}); choose another"
-      " --workdir"
-    ) from error
 
 
 def check_workdir(workdir: pathlib.Path, config: ConfigDict) -> None:

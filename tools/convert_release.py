@@ -28,6 +28,7 @@ from typing import NamedTuple
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from gan2shape_jax.atomic import writing
 from gan2shape_jax.convert.bisenet import convert_bisenet
 from gan2shape_jax.convert.checkpoint_files import (
   CheckpointFile,
@@ -123,7 +124,8 @@ def convert_release(root: Path, output: Path) -> None:
   """Converts all that is there, then sums up.
 
   Raises:
-    UserError: nothing is there, or some file cannot be converted.
+    UserError: nothing is there, some file cannot be converted, or nothing be
+      written.
   """
   pieces = list(find_pieces(root))
   if not pieces:
@@ -132,19 +134,15 @@ def convert_release(root: Path, output: Path) -> None:
       " checkpoints/ and data/"
     )
   failed = []
-  for piece in pieces:
-    names = " and ".join(str(path.relative_to(root)) for path in piece.sources)
-    try:
-      said = piece.convert(*piece.sources, output / piece.target)
-      print(f"{names}: {said}", flush=True)
-    except UserError as error:
-      failed.append(str(error))
-      print(f"{names}: FAILED", flush=True)
-    except OSError as error:
-      raise UserError(
-        f"{output}: cannot be written ({error.strerror}); choose another"
-        " --output"
-      ) from error
+  with writing(output, "--output"):
+    for piece in pieces:
+      names = " and ".join(str(p.relative_to(root)) for p in piece.sources)
+      try:
+        said = piece.convert(*piece.sources, output / piece.target)
+        print(f"{names}: {said}", flush=True)
+      except UserError as error:
+        failed.append(str(error))
+        print(f"{names}: FAILED", flush=True)
   targets = {str(piece.target) for piece in pieces}
   missing = [name for name in EXPECTED if name not in targets]
   if missing:

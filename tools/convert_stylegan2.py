@@ -28,7 +28,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from gan2shape_jax import sheets
-from gan2shape_jax.atomic import replacing
+from gan2shape_jax.atomic import replacing, writing
 from gan2shape_jax.convert.checkpoint_files import read_checkpoint
 from gan2shape_jax.convert.stylegan2 import convert_gan
 from gan2shape_jax.errors import UserError
@@ -88,12 +88,8 @@ def convert_file(path: Path, output: Path) -> Gan:
     latent_std=std,
     provenance=provenance | {"mean_latent": origin},
   )
-  try:
+  with writing(output, "--output"):
     save_gan(output, gan)
-  except OSError as error:
-    raise UserError(
-      f"{output}: cannot be written ({error.strerror}); choose another --output"
-    ) from error
   print(
     f"{path}: {provenance['layout']} StyleGAN2 ({provenance['format']}),"
     f" {arch.image_size} px, channels {list(arch.channels)},"
@@ -141,11 +137,8 @@ def draw_samples(gan: Gan, path: Path, count: int) -> None:
       tile=min(arch.image_size, _SHEET_TILE),
     )
   )
-  try:
-    with replacing(path) as part:
-      sheet.save(part)
-  except OSError as error:
-    raise UserError(f"{path}: cannot be written ({error.strerror})") from error
+  with writing(path, "--output"), replacing(path) as part:
+    sheet.save(part)
 
 
 if __name__ == "__main__":

@@ -29,6 +29,7 @@ from PIL import Image
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from gan2shape_jax import inversion, sheets
+from gan2shape_jax.atomic import writing
 from gan2shape_jax.data import SourcePicture, list_pictures, load_pictures
 from gan2shape_jax.errors import UserError
 from gan2shape_jax.gan.bundle import Gan, load_gan
@@ -90,22 +91,17 @@ def run(options: argparse.Namespace) -> None:
         f"{options.output}: the results would overwrite the pictures; choose"
         " another --output"
       )
-  try:
-    (options.output / "latents").mkdir(parents=True, exist_ok=True)
-  except OSError as error:
-    raise UserError(
-      f"{options.output}: cannot be written ({error.strerror}); choose another"
-      " --output"
-    ) from error
   left = [
     picture
     for picture in pictures
     if not all(path.is_file() for path in result_paths(options, picture))
   ]
   print(f"{len(pictures)} picture(s), {len(left)} to be inverted", flush=True)
-  if left:
-    invert_all(gan, left, options)
-  sum_up(pictures, options)
+  with writing(options.output, "--output"):
+    (options.output / "latents").mkdir(parents=True, exist_ok=True)
+    if left:
+      invert_all(gan, left, options)
+    sum_up(pictures, options)
 
 
 def invert_all(

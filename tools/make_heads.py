@@ -18,6 +18,7 @@ from pathlib import Path
 # Run as a script, python puts tools/ first on the path, not the repository.
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from gan2shape_jax.atomic import writing
 from gan2shape_jax.errors import UserError
 from gan2shape_jax.synthetic import heads
 from gan2shape_jax.synthetic.dataset import write_heads
@@ -27,16 +28,17 @@ def main(argv: list[str] | None = None) -> None:
   """Reads the flags, then writes what is missing."""
   args = _parser().parse_args(argv)
   try:
-    write_heads(
-      Path(args.output),
-      split=args.split,
-      count=args.count,
-      size=args.size,
-      seed=args.seed,
-      views=args.views,
-      asymmetry=args.asymmetry,
-      batch=args.batch,
-    )
+    with writing(args.output, "--output"):
+      write_heads(
+        Path(args.output),
+        split=args.split,
+        count=args.count,
+        size=args.size,
+        seed=args.seed,
+        views=args.views,
+        asymmetry=args.asymmetry,
+        batch=args.batch,
+      )
   except UserError as error:
     print(error, file=sys.stderr)
     sys.exit(2)

@@ -26,6 +26,7 @@ from tqdm import tqdm
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from gan2shape_jax import sheets
+from gan2shape_jax.atomic import writing
 from gan2shape_jax.errors import UserError
 from gan2shape_jax.gan.bundle import Gan, load_gan
 from gan2shape_jax.latents import save_latent
@@ -73,7 +74,7 @@ def sample_pictures(
   """
   arch, weights = gan.arch, gan.weights()["generator"]
   draw = jax.jit(functools.partial(stylegan2.generate, arch=arch))
-  try:
+  with writing(output, "--output"):
     for folder in ("image", "latents"):
       (output / folder).mkdir(parents=True, exist_ok=True)
     for index in tqdm(range(count), unit="picture"):
@@ -87,10 +88,6 @@ def sample_pictures(
       save_latent(output / f"latents/{name}.npy", latent)
     names = [f"image/{index:06d}.png\n" for index in range(count)]
     (output / "list.txt").write_text("".join(names))
-  except OSError as error:
-    raise UserError(
-      f"{output}: cannot be written ({error.strerror}); choose another --output"
-    ) from error
 
 
 if __name__ == "__main__":

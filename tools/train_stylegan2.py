@@ -22,6 +22,7 @@ from pathlib import Path
 # Run as a script, python puts tools/ first on the path, not the repository.
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from gan2shape_jax.atomic import writing
 from gan2shape_jax.errors import UserError
 from gan2shape_jax.gan.pictures import load_pictures
 from gan2shape_jax.gan.state import Hyper
@@ -46,7 +47,8 @@ def main(arguments: list[str] | None = None) -> int:
     print(f"{len(real)} pictures, {len(heldout)} held out", flush=True)
     hyper = Hyper(**{k: getattr(options, k) for k in _fields(Hyper)})
     run = Run(**{k: getattr(options, k) for k in _fields(Run)})
-    train(real, heldout, arch, hyper, run)
+    with writing(run.output, "--output"):
+      train(real, heldout, arch, hyper, run)
   except UserError as error:
     print(error, file=sys.stderr)
     return 2
