@@ -39,6 +39,9 @@ def save_weights(
     tree: nested dict of arrays; keys are strings without "/".
     metadata: JSON-serialisable.
     dtype: "float32" or "float16", the type of floating leaves on disk.
+
+  Raises:
+    OSError: the folder cannot be written.
   """
   if dtype not in ("float32", "float16"):
     raise ValueError(f"dtype is float32 or float16, not {dtype}")
@@ -52,7 +55,10 @@ def save_weights(
   for leftover in (new, old):
     shutil.rmtree(leftover, ignore_errors=True)
   new.mkdir(parents=True)
-  safetensors.numpy.save_file(arrays, new / _WEIGHTS)
+  try:
+    safetensors.numpy.save_file(arrays, new / _WEIGHTS)
+  except safetensors.SafetensorError as error:  # such as a full disk
+    raise OSError(str(error)) from error
   (new / _METADATA).write_text(json.dumps(metadata, indent=2) + "\n")
   if folder.exists():
     folder.rename(old)

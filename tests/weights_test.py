@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import safetensors.numpy
 
 from gan2shape_jax.errors import UserError
 from gan2shape_jax.weights import load_weights, save_weights
@@ -71,3 +72,16 @@ def test_missing_or_truncated_file(tmp_path, file):
   path.unlink()
   with pytest.raises(UserError, match="no weights there"):
     load_weights(tmp_path / "w")
+
+
+def test_a_full_disk_is_an_error_of_the_system(tmp_path, monkeypatch):
+  save_weights(tmp_path / "w", TREE, {})
+
+  def fail(*_):
+    raise safetensors.SafetensorError("No space left on device (os error 28)")
+
+  monkeypatch.setattr(safetensors.numpy, "save_file", fail)
+  with pytest.raises(OSError, match="No space left"):
+    save_weights(tmp_path / "w", {}, {})
+  tree, _ = load_weights(tmp_path / "w")
+  assert tree.keys() == TREE.keys()
