@@ -7,26 +7,20 @@ import json
 
 import numpy as np
 import pytest
-import release_weights
-from foreign_files import legacy_file, zip_file
-from foreign_gans import rosinality_checkpoint
-from golden import cases
-from PIL import Image
+from make_release import Shapes, write_release
 
 from configs import cat, cat_pretrain
 from gan2shape_jax import parsing, predict, train
-from gan2shape_jax.convert.networks import NAMES, Sizes, network_table
 from gan2shape_jax.models.pspnet import PSPNet
 from gan2shape_jax.parsing import Parser
 from gan2shape_jax.weights import load_weights
 from tools import convert_release
 
-SIZE, SOURCE, CROP, LATENT = 32, 40, 30, 8
+SIZE, CROP = 32, 30
+SHAPES = Shapes((8, 8, 8, 8), latent=8, layers=3, width=4, picture=40)
 FIELDS = {
   "image_size": SIZE,
   "data.crop": CROP,
-  # Of a random parser, some class or other.
-  "parsing.whole": tuple(range(12)),
   "networks.width": 8,
   "networks.max_channels": 16,
   "networks.code_size": 16,
@@ -41,58 +35,13 @@ FIELDS = {
 }
 
 
-def write_release(root):
-  """What configs/cat.py and cat_pretrain.py need, in the authors' formats."""
-
-  def write(name, data):
-    path = root / name
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(data)
-
-  gan = rosinality_checkpoint((8, 8, 8, 8), latent=LATENT, layers=3)
-  write("checkpoints/stylegan2/stylegan2-catface-config-e.pt", legacy_file(gan))
-  sizes = Sizes(SIZE, LATENT, 8, 16, 16, 8)
-  networks = {
-    name: cases.state(
-      {e.name: e.shape for e in network_table(ours, sizes).values()}, name
-    )
-    for name, ours in NAMES.items()
-  }
-  write("checkpoints/gan2shape/cat_pretrain.pth", legacy_file(networks))
-  for what, size in (("view", 6), ("light", 4)):
-    gaussian = {
-      "mean": np.full(size, 0.1, np.float32),
-      "cov": np.eye(size, dtype=np.float32) * 0.01,
-    }
-    path = f"checkpoints/view_light/cat_{what}_mvn.pth"
-    write(path, legacy_file(gaussian))
-  pspnet = release_weights.pspnet_tensors(classes=21, width=4)
-  path = "checkpoints/parsing/pspnet_voc.pth"
-  write(path, zip_file({"state_dict": pspnet}))
-  vgg = release_weights.vgg_tensors(width=4)
-  write("torchvision/vgg16-397923af.pth", legacy_file(vgg))
-  linear = release_weights.linear_tensors(width=4)
-  write("lpips/weights/v0.1/vgg.pth", legacy_file(linear))
-  rng = np.random.default_rng(0)
-  names = [f"{i:06d}" for i in range(3)]
-  for name in names:
-    latent = rng.normal(size=LATENT).astype(np.float32)
-    write(f"data/cat/latents/{name}.pt", legacy_file(latent))
-    pixels = rng.integers(0, 256, (5, 5, 3), np.uint8)
-    picture = Image.fromarray(pixels).resize((SOURCE, SOURCE))
-    picture.save(root / f"data/cat/{name}.png")
-  lists = {"list_0-199.txt": names[:2], "list_200-215.txt": names[2:]}
-  for path, entries in lists.items():
-    text = "".join(f"{name}.png 0 0\n" for name in entries)
-    (root / "data/cat" / path).write_text(text)
-
-
 @pytest.fixture
 def release(tmp_path, monkeypatch):
   monkeypatch.chdir(tmp_path)
-  parser = Parser(PSPNet(classes=21, width=4), 41)
+  parser = Parser(PSPNet(classes=21, width=SHAPES.width), 41)
   monkeypatch.setattr(parsing, "PARSERS", {"pspnet_voc": parser})
-  write_release(tmp_path)
+  write_release(tmp_path, make(cat_pretrain), SHAPES, count=2)
+  write_release(tmp_path, make(cat), SHAPES, count=1)
   assert convert_release.main(["--root=."]) == 0
   return tmp_path
 
@@ -119,15 +68,13 @@ def test_joint_training_then_fits_and_predictions(release):
   theirs = "checkpoints/gan2shape/cat_pretrain"
   assert shapes(ours) == shapes(theirs)
   masks = release / "results/cat_pretrain/masks"
-  assert {path.name for path in masks.glob("*.png")} == {
-    "000000.png",
-    "000001.png",
-  }
+  names = {"000000.png", "000001.png"}
+  assert {path.name for path in masks.glob("*.png")} == names
 
   config = make(cat)
   fits = train.run(config, release / "results/cat")
-  assert set(fits) == {"000002"}
-  folder = release / "results/cat/results/000002"
+  assert set(fits) == {"000000"}
+  folder = release / "results/cat/results/000000"
   assert (folder / "mesh.glb").stat().st_size > 0
   assert np.isfinite(np.load(folder / "depth.npy")).all()
   # No prior: the networks that it starts from know a shape.
@@ -138,5 +85,5 @@ def test_joint_training_then_fits_and_predictions(release):
   # The authors' networks started the fit; ours predict.
   config.weights.networks = ours
   predict.run(config, release / "predicted")
-  depth = np.load(release / "predicted/results/000002/depth.npy")
+  depth = np.load(release / "predicted/results/000000/depth.npy")
   assert depth.shape == (SIZE, SIZE) and depth.std() > 0
