@@ -7,10 +7,12 @@ predicts and fits them as the configuration says, and prints SIDE and MAD of
 the flat shape, the prior, the prediction and the fit, and by how much they
 beat the prior. Writes to `--workdir` (results/<configuration>_evaluation):
 
-  heads/           the heads, with a folder for each split
+  heads/                the heads, with a folder for each split
   fits/, predictions/   as `main` and `predict` write them
-  evaluation.json  the figures
-  evaluation.png   input, true normals, and normals of prior, prediction, fit
+  evaluation_NAME.json  the figures
+  evaluation_NAME.png   input, true normals, and those of prior, prediction, fit
+
+NAME says which heads these are, as in test_appearance_0-7.
 """
 
 import pathlib
@@ -23,13 +25,12 @@ from ml_collections import ConfigDict
 from gan2shape_jax import cli
 from gan2shape_jax.atomic import writing
 from gan2shape_jax.errors import UserError
+from gan2shape_jax.methods import ERRORS, METHODS
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("heads", "test:0-7", "Split, first and last head.")
 flags.DEFINE_bool("asymmetric", False, "Heads with one-sided shapes.")
 flags.DEFINE_bool("fit", True, "Fit the heads; --nofit: predictions only.")
-
-METHODS = {"flat": "flat_", "prior": "prior_", "prediction": "predicted_"}
 
 
 def main(config: ConfigDict, workdir: pathlib.Path) -> None:
@@ -63,16 +64,17 @@ def main(config: ConfigDict, workdir: pathlib.Path) -> None:
     }
   )
   run = train.run if FLAGS.fit else predict.run
-  folder = workdir / ("fits" if FLAGS.fit else "predictions")
-  folder = folder / f"{split}_{asymmetry}_{first}-{last}"
+  name = f"{split}_{asymmetry}_{first}-{last}"
+  folder = workdir / ("fits" if FLAGS.fit else "predictions") / name
   rows = run(config, folder)
-  table = summarize(rows, "fit" if FLAGS.fit else "prediction")
+  table = summarize(rows)
   print(format_table(table, rows))
-  name = f"evaluation_{split}_{asymmetry}_{first}-{last}"
   picture = draw(config, folder, rows)
   with writing(workdir, "--workdir"):
-    write_json(workdir / f"{name}.json", {"mean": table, "heads": rows})
-    picture.save(workdir / f"{name}.png")
+    write_json(
+      workdir / f"evaluation_{name}.json", {"mean": table, "heads": rows}
+    )
+    picture.save(workdir / f"evaluation_{name}.png")
 
 
 def parse_heads(text: str) -> tuple[str, int, int]:
@@ -88,26 +90,24 @@ def parse_heads(text: str) -> tuple[str, int, int]:
 
 
 def summarize(
-  rows: dict[str, dict[str, float]], last: str
+  rows: dict[str, dict[str, float]],
 ) -> dict[str, dict[str, float]]:
   """Means over heads by method, and the gain over the prior as a fraction.
 
   Args:
     rows: figures of the heads, as in metrics.json.
-    last: what the figures without a prefix belong to.
   """
   table = {}
-  for method, prefix in {**METHODS, last: ""}.items():
+  for method, prefix in METHODS.items():
     if not all(prefix + "side" in row for row in rows.values()):
       continue
-    side, mad = (
-      sum(row[prefix + name] for row in rows.values()) / len(rows)
-      for name in ("side", "mad")
-    )
-    table[method] = {"side": side, "mad": mad}
+    table[method] = {
+      name: sum(row[prefix + name] for row in rows.values()) / len(rows)
+      for name in ERRORS
+    }
   prior = table["prior"]
   for row in table.values():
-    for name in ("side", "mad"):
+    for name in ERRORS:
       row[f"{name}_gain"] = 1 - row[name] / prior[name]
   return table
 
@@ -116,6 +116,7 @@ def format_table(
   table: dict[str, dict[str, float]], rows: dict[str, dict[str, float]]
 ) -> str:
   """The means, then the last method head by head."""
+  last = METHODS[list(table)[-1]]
   lines = [f"{'mean of ' + str(len(rows)):<12}   SIDE   gain    MAD   gain"]
   lines += [
     f"{method:<12} {row['side']:.4f} {row['side_gain']:6.1%}"
@@ -124,8 +125,8 @@ def format_table(
   ]
   lines += ["", f"{'head':<12}   SIDE (prior)      MAD (prior)"]
   lines += [
-    f"{name:<12} {row['side']:.4f} ({row['prior_side']:.4f})"
-    f" {row['mad']:8.2f} ({row['prior_mad']:.2f})"
+    f"{name:<12} {row[last + 'side']:.4f} ({row['prior_side']:.4f})"
+    f" {row[last + 'mad']:8.2f} ({row['prior_mad']:.2f})"
     for name, row in rows.items()
   ]
   return "\n".join(lines)
@@ -156,23 +157,27 @@ def draw(config: ConfigDict, folder: pathlib.Path, rows: dict[str, Any]) -> Any:
     picture, row = results.to_picture(source), rows[name]
     inside = source.ground_truth.mask[..., None] > 0
     shapes = {
-      "truth": ("", source.ground_truth.depth),
-      "prior": ("prior_", system.prior_depth(picture.mask)),
+      "truth": source.ground_truth.depth,
+      "prior": system.prior_depth(picture.mask),
     }
     if pretrained is not None:
       view = fitting.render_input(system)(pretrained, picture)
-      shapes["prediction"] = ("predicted_", view.depth)
+      shapes["prediction"] = view.depth
     if FLAGS.fit:
       depth = np.load(folder / "results" / name / "depth_input.npy")
       far = system.camera.view_depth_max
-      shapes["fit"] = ("", np.nan_to_num(depth, nan=far))
+      shapes["fit"] = np.nan_to_num(depth, nan=far)
+    mads = {
+      method: f" {row[prefix + 'mad']:.1f}°"
+      for method, prefix in METHODS.items()
+      if prefix + "mad" in row
+    }
     tiles.append(sheets.to_uint8(source.image))
     labels.append(name)
-    for label, (prefix, depth) in shapes.items():
+    for label, depth in shapes.items():
       normal = np.where(inside, np.asarray(normals(depth)), 1.0)
       tiles.append(sheets.to_uint8(normal))
-      mad = f" {row[prefix + 'mad']:.1f}°" if label != "truth" else ""
-      labels.append(label + mad)
+      labels.append(label + mads.get(label, ""))
   columns = 2 * len(tiles) // len(rows)  # two heads side by side
   return sheets.picture_grid(
     sheets.Block("", np.stack(tiles), columns, 128, labels)

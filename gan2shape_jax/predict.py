@@ -1,9 +1,10 @@
 """The program that predicts: `python -m gan2shape_jax.predict --config=...`.
 
 One forward pass of jointly trained networks (`weights.networks`) for each
-picture of the configuration (`data.pictures`): no fit, no latents and no GAN.
-Writes results/NAME/ as `main` does, but for the pictures by the GAN, and
-metrics.json where there is true depth, to results/<configuration>_predictions
+picture of the configuration (`data.pictures`): no fit and no latents. The GAN
+(`weights.gan`) draws nothing, only its sizes are read. Writes results/NAME/ as
+`main` does, but for the pictures by the GAN, and metrics.json (`predicted_side`
+and so on, where there is true depth) to results/<configuration>_predictions
 unless `--workdir` names another folder.
 """
 
@@ -52,7 +53,7 @@ def run(config: ConfigDict, workdir: pathlib.Path) -> dict[str, Any]:
       progress.update(index, label=name)
       picture = results.to_picture(source)
       rows[name] = results.figures(
-        system, params, picture, source.ground_truth, pretrained=params
+        system, {}, picture, source.ground_truth, pretrained=params
       )
       results.export(
         config,

@@ -20,22 +20,9 @@ from tensorboardX import SummaryWriter
 from tqdm import tqdm
 
 from gan2shape_jax.atomic import replacing
+from gan2shape_jax.methods import METRICS
 
 Row = Mapping[str, SupportsFloat]
-
-# Without ground truth only the last one is there; predictions only where there
-# are pre-trained networks.
-METRICS = (
-  "side",
-  "mad",
-  "flat_side",
-  "flat_mad",
-  "prior_side",
-  "prior_mad",
-  "predicted_side",
-  "predicted_mad",
-  "seconds",
-)
 
 
 class Report:
@@ -83,9 +70,8 @@ def write_metrics(
 
   Args:
     workdir: existing folder.
-    rows: metrics of each picture by its name; see METRICS for the customary
-      ones, which come first in this order. SIDE is a plain ratio (not times
-      100), MAD in degrees.
+    rows: metrics of each picture by its name; see `methods.METRICS` for the
+      customary ones, which come first in this order.
     stages: numbers of the stages of each fit, for the JSON object only.
   """
   present = {metric for row in rows.values() for metric in row}

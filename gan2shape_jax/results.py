@@ -22,6 +22,7 @@ from PIL import Image
 from gan2shape_jax import diagnostics, fitting, sheets
 from gan2shape_jax.data import SourcePicture
 from gan2shape_jax.export import export_picture
+from gan2shape_jax.methods import ERRORS, METHODS
 from gan2shape_jax.system import System
 from gan2shape_jax.types import GroundTruth, Picture
 from gan2shape_jax.workdir import read_json, write_json
@@ -42,10 +43,16 @@ def figures(
   *,
   pretrained: Params,
 ) -> Row:
-  """SIDE and MAD of the fit and, prefixed, of what it is compared with.
+  """SIDE and MAD of all methods, under the prefixes of `methods.METHODS`.
 
-  Those are the flat shape, the prior and, where all networks were trained
-  before, their prediction. {} without truth.
+  {} without truth.
+
+  Args:
+    system: the fixed parts of the run.
+    params: of the fit; {} if there was none.
+    picture: whose shape it is.
+    truth: its true shape.
+    pretrained: networks that were trained before; they predict if all are.
   """
   if truth is None:
     return {}
@@ -53,16 +60,16 @@ def figures(
   flat = jnp.full_like(picture.mask, system.camera.rotation_center)
   prior = system.prior_depth(picture.mask)
   found = {
-    "": fitting.evaluate(system, params, picture, truth),
-    "flat_": fitting.compare(flat, everywhere, truth, system.camera),
-    "prior_": fitting.compare(prior, everywhere, truth, system.camera),
+    "flat": fitting.compare(flat, everywhere, truth, system.camera),
+    "prior": fitting.compare(prior, everywhere, truth, system.camera),
   }
-  if pretrained.keys() == params.keys():
-    found["predicted_"] = fitting.evaluate(system, pretrained, picture, truth)
+  for method, networks in {"prediction": pretrained, "fit": params}.items():
+    if networks.keys() == set(system.networks._fields):
+      found[method] = fitting.evaluate(system, networks, picture, truth)
   return {
-    prefix + name: float(errors[name])
-    for prefix, errors in found.items()
-    for name in ("side", "mad")
+    METHODS[method] + name: float(errors[name])
+    for method, errors in found.items()
+    for name in ERRORS
   }
 
 
@@ -111,7 +118,7 @@ def report_stage(
       fitting.evaluate(system, fit.params, picture, truth)
       for picture, truth in pairs
     ]
-    for name in ("side", "mad") if errors else ():
+    for name in ERRORS if errors else ():
       row[prefix + name] = float(np.mean([error[name] for error in errors]))
   write_json(path.with_suffix(".json"), row)
   return row
@@ -177,12 +184,6 @@ def export(
     )
   if not config.output.mask:
     reconstruction = reconstruction.replace(mask=None)
-  labels = {
-    "flat": "flat_",
-    "prior": "prior_",
-    "prediction": "predicted_",
-    "fit": "",
-  }
   export_picture(
     folder,
     name,
@@ -195,8 +196,8 @@ def export(
     size=config.output.frame_size,
     project=project,
     figures={
-      label: {"SIDE": row[prefix + "side"], "MAD": row[prefix + "mad"]}
-      for label, prefix in labels.items()
+      method: {error.upper(): row[prefix + error] for error in ERRORS}
+      for method, prefix in METHODS.items()
       if prefix + "side" in row
     }
     or None,

@@ -36,7 +36,7 @@ def test_gains_are_over_the_mean_of_the_prior():
     | {"prior_side": 0.04, "prior_mad": 20.0 + 4 * i}
     for i in (1, 2)
   }
-  table = evaluate.summarize(rows, "fit")
+  table = evaluate.summarize(rows)
   assert set(table) == {"prior", "fit"}
   assert table["fit"]["side_gain"] == pytest.approx(1 - 0.015 / 0.04)
   assert table["fit"]["mad_gain"] == pytest.approx(1 - 11.5 / 26)
@@ -62,6 +62,7 @@ def test_predictions_of_heads_that_it_makes(tmp_path, monkeypatch, capsys):
   name = "evaluation_test_appearance_1-2"
   content = json.loads((tmp_path / f"{name}.json").read_text())
   assert list(content["heads"]) == ["000001", "000002"]
+  assert all("mad" not in row for row in content["heads"].values())
   mads = [row["predicted_mad"] for row in content["heads"].values()]
   assert content["mean"]["prediction"]["mad"] == pytest.approx(np.mean(mads))
   assert "prediction" in capsys.readouterr().out

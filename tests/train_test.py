@@ -10,8 +10,8 @@ from random_gan import save_random_gan
 from configs import tiny
 from gan2shape_jax import train
 from gan2shape_jax.errors import UserError
+from gan2shape_jax.methods import METRICS
 from gan2shape_jax.models.architecture import Architecture
-from gan2shape_jax.report import METRICS
 
 SIZE = 32
 

@@ -1,0 +1,19 @@
+"""What finds a shape, and what its figures are called.
+
+Every method has two errors: SIDE, a plain ratio (not times 100), and MAD in
+degrees; see `metrics.py`. A picture's row of figures holds those of the methods
+that were there, under the methods' prefixes.
+"""
+
+ERRORS = ("side", "mad")
+METHODS = {
+  "flat": "flat_",
+  "prior": "prior_",
+  "prediction": "predicted_",
+  "fit": "",
+}
+# Columns of a table, the fit first.
+METRICS = (
+  *(prefix + e for prefix in reversed(METHODS.values()) for e in ERRORS),
+  "seconds",
+)
