@@ -20,21 +20,28 @@ What comes out: results/cat/results/NAME/ with depth, normals, albedo, rotated
 and relit views, meshes and turntable of each of the 16 cats.
 """
 
-from configs import cat_pretrain
+from gan2shape_jax import config as defaults
 
 
 def get_config():
-  """Returns the configuration of single cats."""
-  config = cat_pretrain.get_config()
-  config.joint = False
+  """Returns the configuration of single cats, of the default schedule."""
+  config = defaults.default_config()
+  config.image_size = 128
   config.data.pictures = "data/cat/list_200-215.txt"
+  config.data.root = "data/cat"
+  config.data.latents = "data/cat/latents"
+  config.data.crop = 170
+  config.data.mask = "parse"
+  config.weights.gan = "checkpoints/stylegan2/stylegan2-catface-config-e"
   config.weights.networks = "checkpoints/gan2shape/cat_pretrain"
-  config.schedule.stages = 4
-  config.schedule.first_stage = (600, 600, 400)
-  config.schedule.later_stages = (200, 500, 300)
-  config.schedule.flip_step1 = (False, False, False, False)
-  config.schedule.flip_step3 = (True, False, False, False)
-  config.schedule.batch_size = 16
-  config.schedule.collect_batches = 100
-  config.output.export = True
+  config.weights.lpips = "checkpoints/lpips/vgg16"
+  config.weights.view = "checkpoints/view_light/cat_view_mvn"
+  config.weights.light = "checkpoints/view_light/cat_light_mvn"
+  config.weights.parsing = "checkpoints/parsing/pspnet_voc"
+  config.parsing.network = "pspnet_voc"
+  config.parsing.whole = (8,)  # cat
+  config.parsing.normalize = True
+  config.view.scale = 1.2
+  config.networks.relative_encoding = True
+  config.networks.offset_layers = 2
   return config

@@ -11,32 +11,15 @@ place of the authors' checkpoints/gan2shape/cat_pretrain (for
 results/cat_pretrain/results/joint/stages.
 """
 
-from gan2shape_jax import config as defaults
+from configs import cat
 
 
 def get_config():
-  """Returns the configuration of the joint training on cats."""
-  config = defaults.default_config()
+  """Returns the configuration of single cats, but for..."""
+  config = cat.get_config()
   config.joint = True
-  config.image_size = 128
   config.data.pictures = "data/cat/list_0-199.txt"
-  config.data.root = "data/cat"
-  config.data.latents = "data/cat/latents"
-  config.data.crop = 170
-  config.data.mask = "parse"
-  config.weights.gan = "checkpoints/stylegan2/stylegan2-catface-config-e"
-  config.weights.lpips = "checkpoints/lpips/vgg16"
-  config.weights.view = "checkpoints/view_light/cat_view_mvn"
-  config.weights.light = "checkpoints/view_light/cat_light_mvn"
-  config.weights.parsing = "checkpoints/parsing/pspnet_voc"
-  config.parsing.network = "pspnet_voc"
-  config.parsing.whole = (8,)  # cat
-  config.parsing.normalize = True
-  config.view.scale = 1.2
-  config.networks.relative_encoding = True
-  config.networks.offset_layers = 2
-
-  config.schedule.stages = 4
+  config.weights.networks = ""
   config.schedule.first_stage = (1500, 1500, 1500)
   config.schedule.later_stages = (700, 1000, 1000)
   config.schedule.flip_step1 = (False, True, True, True)

@@ -20,21 +20,29 @@ What comes out: results/celeba/results/NAME/ with depth, normals, albedo,
 rotated and relit views, meshes and turntable of each of the 200 faces.
 """
 
-from configs import celeba_pretrain
+from gan2shape_jax import config as defaults
 
 
 def get_config():
-  """Returns the configuration of single faces."""
-  config = celeba_pretrain.get_config()
-  config.joint = False
+  """Returns the configuration of single faces, of the default schedule."""
+  config = defaults.default_config()
+  config.image_size = 128
   config.data.pictures = "data/celeba/list_200-399.txt"
+  config.data.root = "data/celeba"
+  config.data.latents = "data/celeba/latents"
+  config.data.mask = "parse"
+  config.weights.gan = "checkpoints/stylegan2/stylegan2-celeba-config-e"
   config.weights.networks = "checkpoints/gan2shape/celeba_pretrain"
-  config.schedule.stages = 4
-  config.schedule.first_stage = (600, 600, 400)
-  config.schedule.later_stages = (200, 500, 300)
-  config.schedule.flip_step1 = (False, False, False, False)
-  config.schedule.flip_step3 = (True, False, False, False)
-  config.schedule.batch_size = 16
-  config.schedule.collect_batches = 100
-  config.output.export = True
+  config.weights.lpips = "checkpoints/lpips/vgg16"
+  config.weights.view = "checkpoints/view_light/celeba_view_mvn"
+  config.weights.light = "checkpoints/view_light/celeba_light_mvn"
+  config.weights.parsing = "checkpoints/parsing/bisenet"
+  config.parsing.network = "bisenet"
+  config.parsing.whole = tuple(range(1, 14))  # skin to lips
+  config.parsing.half = (14, 15, 17, 18)  # neck, necklace, hair, hat
+  config.view.scale = 1.2
+  config.networks.relative_encoding = True
+  config.networks.offset_layers = 2
+  config.prior.bottom_to_border = True
+  config.prior.shrink_sides = 1 / 12
   return config

@@ -11,38 +11,15 @@ place of the authors' checkpoints/gan2shape/celeba_pretrain (for
 results/celeba_pretrain/results/joint/stages.
 """
 
-from gan2shape_jax import config as defaults
+from configs import cat_pretrain, celeba
 
 
 def get_config():
-  """Returns the configuration of the joint training on faces."""
-  config = defaults.default_config()
+  """Returns the configuration of single faces, but for..."""
+  config = celeba.get_config()
   config.joint = True
-  config.image_size = 128
   config.data.pictures = "data/celeba/list_0-199.txt"
-  config.data.root = "data/celeba"
-  config.data.latents = "data/celeba/latents"
-  config.data.mask = "parse"
-  config.weights.gan = "checkpoints/stylegan2/stylegan2-celeba-config-e"
-  config.weights.lpips = "checkpoints/lpips/vgg16"
-  config.weights.view = "checkpoints/view_light/celeba_view_mvn"
-  config.weights.light = "checkpoints/view_light/celeba_light_mvn"
-  config.weights.parsing = "checkpoints/parsing/bisenet"
-  config.parsing.network = "bisenet"
-  config.parsing.whole = tuple(range(1, 14))  # skin to lips
-  config.parsing.half = (14, 15, 17, 18)  # neck, necklace, hair, hat
-  config.view.scale = 1.2
-  config.networks.relative_encoding = True
-  config.networks.offset_layers = 2
-  config.prior.bottom_to_border = True
-  config.prior.shrink_sides = 1 / 12
-
-  config.schedule.stages = 4
-  config.schedule.first_stage = (1500, 1500, 1500)
-  config.schedule.later_stages = (700, 1000, 1000)
-  config.schedule.flip_step1 = (False, True, True, True)
-  config.schedule.flip_step3 = (True, True, True, True)
-  config.schedule.batch_size = 8
-  config.schedule.collect_batches = 4  # the reference: 800 for 200 pictures
+  config.weights.networks = ""
+  config.schedule = cat_pretrain.get_config().schedule
   config.output.export = False
   return config
