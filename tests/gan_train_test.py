@@ -176,11 +176,11 @@ def test_program_reports_user_errors_with_exit_code_2(tmp_path, capsys):
 
 def test_program_defaults_are_the_papers():
   program = load_program()
-  options = program.parse_arguments(["--data", "d", "--output", "o"])
+  options = program.make_parser().parse_args(["--data", "d", "--output", "o"])
   assert Hyper(**{k: getattr(options, k) for k in vars(Hyper())}) == Hyper()
   arch = program.architecture(options)
   assert arch.channels == (512, 512, 512, 512, 256, 128)
-  options = program.parse_arguments(
+  options = program.make_parser().parse_args(
     ["--data", "d", "--output", "o", "--channels", "8,4", "--no-noise"]
   )
   arch = program.architecture(options)

@@ -42,6 +42,7 @@ from gan2shape_jax.convert.pspnet import convert_pspnet
 from gan2shape_jax.errors import UserError
 from gan2shape_jax.latents import save_latent
 from gan2shape_jax.weights import save_weights
+from tools import command_line
 from tools.convert_stylegan2 import check_replaceable, convert_file
 
 LPIPS = "checkpoints/lpips/vgg16"
@@ -100,24 +101,21 @@ class Piece(NamedTuple):
 
 def main(arguments: Sequence[str] | None = None) -> int:
   """Runs the program and returns its exit code."""
-  options = parse_arguments(arguments)
-  try:
-    convert_release(options.root, options.output or options.root)
-  except UserError as error:
-    print(f"convert_release: {error}", file=sys.stderr)
-    return 2
-  return 0
+  return command_line.run(run, make_parser(), arguments)
 
 
-def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
-  """Reads the command line (of the process if None)."""
-  parser = argparse.ArgumentParser(
-    description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-  )
+def make_parser() -> argparse.ArgumentParser:
+  """The options."""
+  parser = command_line.make_parser(__doc__)
   add = parser.add_argument
   add("--root", type=Path, required=True, help="where the release is unpacked")
   add("--output", type=Path, help="folder for the results (default: the root)")
-  return parser.parse_args(arguments)
+  return parser
+
+
+def run(options: argparse.Namespace) -> None:
+  """Converts from the root to the output, or beside the files."""
+  convert_release(options.root, options.output or options.root)
 
 
 def convert_release(root: Path, output: Path) -> None:

@@ -35,6 +35,7 @@ from gan2shape_jax.errors import UserError
 from gan2shape_jax.gan.bundle import Gan, latent_statistics, save_gan
 from gan2shape_jax.models import stylegan2
 from gan2shape_jax.weights import load_weights
+from tools import command_line
 
 _TRUNCATION = 0.7  # as in GAN2Shape's generate.py
 _SHEET_TILE = 256  # px, at most
@@ -42,27 +43,24 @@ _SHEET_TILE = 256  # px, at most
 
 def main(arguments: Sequence[str] | None = None) -> int:
   """Runs the program and returns its exit code."""
-  options = parse_arguments(arguments)
-  try:
-    gan = convert_file(options.input, options.output)
-    if options.grid:
-      draw_samples(gan, options.output / "samples.png", options.grid)
-  except UserError as error:
-    print(f"convert_stylegan2: {error}", file=sys.stderr)
-    return 2
-  return 0
+  return command_line.run(run, make_parser(), arguments)
 
 
-def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
-  """Reads the command line (of the process if None)."""
-  parser = argparse.ArgumentParser(
-    description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-  )
+def make_parser() -> argparse.ArgumentParser:
+  """The options."""
+  parser = command_line.make_parser(__doc__)
   add = parser.add_argument
   add("--input", type=Path, required=True, help="the file to convert")
   add("--output", type=Path, required=True, help="folder to write")
   add("--grid", type=int, default=0, help="random pictures to draw as well")
-  return parser.parse_args(arguments)
+  return parser
+
+
+def run(options: argparse.Namespace) -> None:
+  """Converts, and draws if asked to."""
+  gan = convert_file(options.input, options.output)
+  if options.grid:
+    draw_samples(gan, options.output / "samples.png", options.grid)
 
 
 def convert_file(path: Path, output: Path) -> Gan:

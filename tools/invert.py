@@ -36,6 +36,7 @@ from gan2shape_jax.gan.bundle import Gan, load_gan
 from gan2shape_jax.latents import save_latent
 from gan2shape_jax.models import discriminator, stylegan2
 from gan2shape_jax.report import Progress
+from tools import command_line
 
 _MAX_IN_SHEET = 48  # pictures
 _SHEET_COLUMNS = 8  # two for each picture
@@ -43,20 +44,12 @@ _SHEET_COLUMNS = 8  # two for each picture
 
 def main(arguments: Sequence[str] | None = None) -> int:
   """Runs the program and returns its exit code."""
-  options = parse_arguments(arguments)
-  try:
-    run(options)
-  except UserError as error:
-    print(f"invert: {error}", file=sys.stderr)
-    return 2
-  return 0
+  return command_line.run(run, make_parser(), arguments)
 
 
-def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
-  """Reads the command line (of the process if None)."""
-  parser = argparse.ArgumentParser(
-    description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-  )
+def make_parser() -> argparse.ArgumentParser:
+  """The options."""
+  parser = command_line.make_parser(__doc__)
   add = parser.add_argument
   add("--gan", type=Path, required=True, help="folder of converted weights")
   add("--images", type=Path, required=True, help="picture, folder or list")
@@ -65,7 +58,7 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
   add("--steps", type=int, default=400, help="iterations, W+ as many again")
   add("--batch", type=int, default=8, help="pictures at a time, at most")
   add("--crop", type=int, default=0, help="px, centre square to take; 0: all")
-  return parser.parse_args(arguments)
+  return parser
 
 
 def run(options: argparse.Namespace) -> None:

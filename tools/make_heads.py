@@ -13,49 +13,34 @@ Folder written (interrupted runs resume; finished files are kept):
 
 import argparse
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 # Run as a script, python puts tools/ first on the path, not the repository.
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from gan2shape_jax.atomic import writing
-from gan2shape_jax.errors import UserError
 from gan2shape_jax.synthetic import heads
 from gan2shape_jax.synthetic.dataset import write_heads
+from tools import command_line
 
 
-def main(argv: list[str] | None = None) -> None:
-  """Reads the flags, then writes what is missing."""
-  args = _parser().parse_args(argv)
-  try:
-    with writing(args.output, "--output"):
-      write_heads(
-        Path(args.output),
-        split=args.split,
-        count=args.count,
-        size=args.size,
-        seed=args.seed,
-        views=args.views,
-        asymmetry=args.asymmetry,
-        batch=args.batch,
-      )
-  except UserError as error:
-    print(error, file=sys.stderr)
-    sys.exit(2)
+def main(arguments: Sequence[str] | None = None) -> int:
+  """Runs the program and returns its exit code."""
+  return command_line.run(run, make_parser(), arguments)
 
 
-def _parser() -> argparse.ArgumentParser:
-  parser = argparse.ArgumentParser(
-    description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-  )
-  parser.add_argument("--output", required=True, help="folder to fill")
-  parser.add_argument("--split", choices=heads.SPLITS, default="train")
-  parser.add_argument("--count", type=int, required=True)
-  parser.add_argument("--size", type=int, default=64, help="pixels")
-  parser.add_argument("--seed", type=int, default=0)
-  parser.add_argument(
-    "--views", type=int, default=1, help="successive pictures per identity"
-  )
+def make_parser() -> argparse.ArgumentParser:
+  """The options."""
+  parser = command_line.make_parser(__doc__)
+  add = parser.add_argument
+  add("--output", type=Path, required=True, help="folder to fill")
+  add("--split", choices=heads.SPLITS, default="train")
+  add("--count", type=int, required=True)
+  add("--size", type=int, default=64, help="pixels")
+  add("--seed", type=int, default=0)
+  add("--views", type=int, default=1, help="successive pictures per identity")
+  add("--batch", type=int, default=32, help="heads at a time")
   look = parser.add_mutually_exclusive_group()
   look.add_argument(
     "--asymmetric",
@@ -72,9 +57,14 @@ def _parser() -> argparse.ArgumentParser:
     const="none",
     help="exactly mirror-symmetric heads",
   )
-  parser.add_argument("--batch", type=int, default=32, help="heads at a time")
   return parser
 
 
+def run(options: argparse.Namespace) -> None:
+  """Writes what is missing."""
+  with writing(options.output, "--output"):
+    write_heads(**vars(options))
+
+
 if __name__ == "__main__":
-  main()
+  sys.exit(main())

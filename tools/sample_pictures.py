@@ -27,41 +27,38 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from gan2shape_jax import sheets
 from gan2shape_jax.atomic import writing
-from gan2shape_jax.errors import UserError
 from gan2shape_jax.gan.bundle import Gan, load_gan
 from gan2shape_jax.latents import save_latent
 from gan2shape_jax.models import stylegan2
+from tools import command_line
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
   """Runs the program and returns its exit code."""
-  options = parse_arguments(arguments)
-  try:
-    sample_pictures(
-      load_gan(options.gan),
-      options.output,
-      count=options.count,
-      psi=options.psi,
-      seed=options.seed,
-    )
-  except UserError as error:
-    print(f"sample_pictures: {error}", file=sys.stderr)
-    return 2
-  return 0
+  return command_line.run(run, make_parser(), arguments)
 
 
-def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
-  """Reads the command line (of the process if None)."""
-  parser = argparse.ArgumentParser(
-    description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-  )
+def make_parser() -> argparse.ArgumentParser:
+  """The options."""
+  parser = command_line.make_parser(__doc__)
   add = parser.add_argument
   add("--gan", type=Path, required=True, help="folder of converted weights")
   add("--output", type=Path, required=True, help="folder to fill")
   add("--count", type=int, default=200, help="how many pictures")
   add("--psi", type=float, default=0.7, help="truncation")
   add("--seed", type=int, default=0)
-  return parser.parse_args(arguments)
+  return parser
+
+
+def run(options: argparse.Namespace) -> None:
+  """Reads the GAN and draws."""
+  sample_pictures(
+    load_gan(options.gan),
+    options.output,
+    count=options.count,
+    psi=options.psi,
+    seed=options.seed,
+  )
 
 
 def sample_pictures(

@@ -17,13 +17,13 @@ the pictures). A small network learns 64-pixel heads on a CPU core with
 
 import argparse
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 # Run as a script, python puts tools/ first on the path, not the repository.
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from gan2shape_jax.atomic import writing
-from gan2shape_jax.errors import UserError
 from gan2shape_jax.gan.pictures import load_pictures
 from gan2shape_jax.gan.state import Hyper
 from gan2shape_jax.gan.train import Run, train
@@ -32,27 +32,27 @@ from gan2shape_jax.models.architecture import (
   config_e,
   config_f,
 )
+from tools import command_line
 
 
-def main(arguments: list[str] | None = None) -> int:
-  """Returns the exit code: 0, or 2 for an error that the user can mend."""
-  options = parse_arguments(arguments)
-  try:
-    arch = architecture(options)
-    size = arch.image_size
-    real = load_pictures(options.data, image_size=size)
-    heldout = real[:0]
-    if options.heldout:
-      heldout = load_pictures(options.heldout, image_size=size)
-    print(f"{len(real)} pictures, {len(heldout)} held out", flush=True)
-    hyper = Hyper(**{k: getattr(options, k) for k in _fields(Hyper)})
-    run = Run(**{k: getattr(options, k) for k in _fields(Run)})
-    with writing(run.output, "--output"):
-      train(real, heldout, arch, hyper, run)
-  except UserError as error:
-    print(error, file=sys.stderr)
-    return 2
-  return 0
+def main(arguments: Sequence[str] | None = None) -> int:
+  """Runs the program and returns its exit code."""
+  return command_line.run(run, make_parser(), arguments)
+
+
+def run(options: argparse.Namespace) -> None:
+  """Reads the pictures, then trains."""
+  arch = architecture(options)
+  size = arch.image_size
+  real = load_pictures(options.data, image_size=size)
+  heldout = real[:0]
+  if options.heldout:
+    heldout = load_pictures(options.heldout, image_size=size)
+  print(f"{len(real)} pictures, {len(heldout)} held out", flush=True)
+  hyper = Hyper(**{k: getattr(options, k) for k in _fields(Hyper)})
+  settings = Run(**{k: getattr(options, k) for k in _fields(Run)})
+  with writing(options.output, "--output"):
+    train(real, heldout, arch, hyper, settings)
 
 
 def architecture(options: argparse.Namespace) -> Architecture:
@@ -67,11 +67,9 @@ def architecture(options: argparse.Namespace) -> Architecture:
   )
 
 
-def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
-  """The command line, with the defaults of `Hyper` and `Run`."""
-  parser = argparse.ArgumentParser(
-    description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-  )
+def make_parser() -> argparse.ArgumentParser:
+  """The options, with the defaults of `Hyper` and `Run`."""
+  parser = command_line.make_parser(__doc__)
   add = parser.add_argument
   add("--data", required=True, help="folder of training pictures")
   add("--heldout", help="folder of pictures for the quality figure")
@@ -102,7 +100,7 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     Run,
     ("data", "output", "images", "start", "seed"),
   )
-  return parser.parse_args(arguments)
+  return parser
 
 
 def _fields(settings) -> list[str]:
