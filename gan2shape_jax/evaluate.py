@@ -136,23 +136,16 @@ def draw(config: ConfigDict, folder: pathlib.Path, rows: dict[str, Any]) -> Any:
   """Input, true normals, and those of prior, prediction and fit, per head."""
   import jax
   import numpy as np
-  from ml_collections import FrozenConfigDict
 
-  from gan2shape_jax import fitting, results, sheets, sources
-  from gan2shape_jax.gan.bundle import load_gan
-  from gan2shape_jax.pretrained import load_networks
+  from gan2shape_jax import fitting, results, sheets
+  from gan2shape_jax.inputs import load_inputs
   from gan2shape_jax.render.geometry import normals_from_depth
-  from gan2shape_jax.system import make_system
 
-  system = make_system(
-    FrozenConfigDict(config), load_gan(config.weights.gan).arch
-  )
-  pretrained = None
-  if config.weights.networks:
-    pretrained = load_networks(config.weights.networks, system.networks)
+  inputs = load_inputs(config, folder)
+  system = inputs.system
   normals = jax.jit(lambda depth: normals_from_depth(depth, system.camera))
   tiles, labels = [], []
-  for source in sources.load_sources(config):
+  for source in inputs.sources:
     name = source.path.stem
     picture, row = results.to_picture(source), rows[name]
     inside = source.ground_truth.mask[..., None] > 0
@@ -160,8 +153,8 @@ def draw(config: ConfigDict, folder: pathlib.Path, rows: dict[str, Any]) -> Any:
       "truth": source.ground_truth.depth,
       "prior": system.prior_depth(picture.mask),
     }
-    if pretrained is not None:
-      view = fitting.render_input(system)(pretrained, picture)
+    if "predicted_mad" in row:
+      view = fitting.render_input(system)(inputs.pretrained, picture)
       shapes["prediction"] = view.depth
     if FLAGS.fit:
       depth = np.load(folder / "results" / name / "depth_input.npy")

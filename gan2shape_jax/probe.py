@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from absl import flags
-from ml_collections import ConfigDict, FrozenConfigDict
+from ml_collections import ConfigDict
 
 from gan2shape_jax import cli
 from gan2shape_jax.atomic import writing
@@ -51,7 +51,9 @@ def main(config: ConfigDict, workdir: pathlib.Path) -> None:
   """Probes, prints and draws."""
   from gan2shape_jax.workdir import write_json
 
-  errors, samples = probe(config, FLAGS.pictures, FLAGS.values)
+  errors, samples = probe(
+    config, workdir, pictures=FLAGS.pictures, values=FLAGS.values
+  )
   with writing(workdir, "--workdir"):
     workdir.mkdir(parents=True, exist_ok=True)
     write_json(workdir / "probe.json", errors)
@@ -66,9 +68,15 @@ def main(config: ConfigDict, workdir: pathlib.Path) -> None:
 
 
 def probe(
-  config: ConfigDict, pictures: int, values: int
+  config: ConfigDict, workdir: pathlib.Path, *, pictures: int, values: int
 ) -> tuple[dict[str, dict[str, list[float]]], dict[str, np.ndarray]]:
   """Measures the error of projections against each quantity.
+
+  Args:
+    config: names the pictures and the weights.
+    workdir: where masks that are found are kept; nothing else is written.
+    pictures: how many to probe with, at most.
+    values: how many of each quantity.
 
   Returns:
     By quantity: its values, and the mean error over pictures at each; and the
@@ -78,25 +86,20 @@ def probe(
   import jax.numpy as jnp
 
   from gan2shape_jax import fitting, latents, steps
-  from gan2shape_jax.config import validate
-  from gan2shape_jax.gan.bundle import load_gan
+  from gan2shape_jax.inputs import load_inputs
   from gan2shape_jax.inversion import LatentStatistics
   from gan2shape_jax.losses import photometric
-  from gan2shape_jax.pretrained import load_networks
   from gan2shape_jax.report import Progress
-  from gan2shape_jax.sources import load_sources
-  from gan2shape_jax.system import make_system
+  from gan2shape_jax.results import to_picture
 
-  validate(config)
-  gan = load_gan(config.weights.gan)
-  system = make_system(FrozenConfigDict(config), gan.arch)
-  frozen = gan.weights()
-  statistics = LatentStatistics(gan.mean_latent, gan.latent_std)
-  sources = load_sources(config, gan.arch)[:pictures]
+  config = config.copy_and_resolve_references()
+  count = min(config.data.count or pictures, pictures)
+  config.data.update({"count": count, "heldout": ""})
+  inputs = load_inputs(config, workdir)
+  system, frozen, sources = inputs.system, inputs.frozen, inputs.sources
+  networks = inputs.pretrained
+  statistics = LatentStatistics(inputs.gan.mean_latent, inputs.gan.latent_std)
   invert = latents.make_inverter(config.inversion, system)
-  networks = None
-  if config.weights.networks:
-    networks = load_networks(config.weights.networks, system.networks)
   render = jax.jit(
     lambda data, change: jax.vmap(
       lambda one: steps.render_pseudo(system, data, one)
@@ -111,23 +114,22 @@ def probe(
       if latent is None:
         found = invert(frozen, source.image[None], statistics)
         latent = np.asarray(found.latent[0])
-      picture = _picture(
-        source, latent, fitting.synthesize(system)(frozen, latent)
-      )
-      if networks is None:
-        canonical = _prior_shape(system, picture)
-      else:
+      drawn = fitting.synthesize(system)(frozen, latent)
+      picture = to_picture(source, latent=latent, gan_image=drawn)
+      if networks:
         canonical = fitting.reconstruct(system)(networks, picture)
+      else:
+        canonical = _prior_shape(system, picture)
       data = fitting.prepare_project(system)(frozen, picture, canonical)
       for name, quantity in QUANTITIES.items():
         progress.update(progress.step + 1, label=f"{source.path.stem}: {name}")
         pseudo = render(data, _changes(config, quantity, values))
-        if networks is None:
-          projected = invert(frozen, pseudo.image, statistics).image
-        else:
+        if networks:
           projected = fitting.project(system)(
             networks, frozen, data, pseudo.image
           )
+        else:
+          projected = invert(frozen, pseudo.image, statistics).image
         errors[name].append(error(projected, pseudo.image, pseudo.mask))
         if source is sources[0]:
           rows = jnp.concatenate([pseudo.image, projected], axis=1)
@@ -139,19 +141,6 @@ def probe(
     }
     for name, curves in errors.items()
   }, sheets
-
-
-def _picture(source, latent, gan_image):
-  import jax.numpy as jnp
-
-  from gan2shape_jax.types import Picture
-
-  return Picture(
-    image=jnp.asarray(source.image),
-    mask=jnp.asarray(source.mask),
-    latent=jnp.asarray(latent),
-    gan_image=gan_image,
-  )
 
 
 def _prior_shape(system, picture) -> Any:

@@ -16,6 +16,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, Float
 from ml_collections import ConfigDict
 from PIL import Image
 
@@ -148,10 +149,20 @@ def read_stages(workdir: pathlib.Path) -> dict[str, dict[str, Row]]:
   return found
 
 
-def to_picture(source: SourcePicture) -> Picture:
-  """What networks see of a picture; without a latent."""
+def to_picture(
+  source: SourcePicture,
+  *,
+  latent: Float[Array | np.ndarray, "layers channels"] | None = None,
+  gan_image: Float[Array, "h w 3"] | None = None,
+) -> Picture:
+  """A picture for programs; predictions need no latent and no GAN's image."""
   image = jnp.asarray(source.image)
-  return Picture(image, jnp.asarray(source.mask), jnp.zeros((0, 0)), image)
+  return Picture(
+    image=image,
+    mask=jnp.asarray(source.mask),
+    latent=jnp.zeros((0, 0)) if latent is None else jnp.asarray(latent),
+    gan_image=image if gan_image is None else gan_image,
+  )
 
 
 def show_inversion(folder: pathlib.Path, pictures: Picture) -> None:

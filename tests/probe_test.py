@@ -21,7 +21,9 @@ def config(tmp_path_factory):
   picture = (255 * ball * np.array([1.0, 0.8, 0.6])).astype(np.uint8)
   Image.fromarray(picture).save(folder / "ball.png")
   config = tiny.get_config()
-  config.data.pictures = str(folder / "ball.png")
+  (folder / "more.png").write_text("No picture, and not looked at.")
+  (folder / "list.txt").write_text("ball.png\nmore.png\n")
+  config.data.pictures = str(folder / "list.txt")
   config.data.mask = "background"
   config.data.ground_truth = False
   config.weights.gan = str(folder / "gan")
@@ -30,11 +32,11 @@ def config(tmp_path_factory):
 
 
 @pytest.mark.parametrize("by", ["encoder", "inversion"])
-def test_each_quantity_has_its_curve(config, by):
+def test_each_quantity_has_its_curve(config, by, tmp_path):
   config = config.copy_and_resolve_references()
   if by == "inversion":
     config.weights.networks = ""
-  errors, samples = probe.probe(config, pictures=1, values=3)
+  errors, samples = probe.probe(config, tmp_path, pictures=1, values=3)
   assert set(errors) == set(samples) == set(probe.QUANTITIES)
   for name, quantity in probe.QUANTITIES.items():
     values = errors[name]["value"]
@@ -48,8 +50,8 @@ def test_each_quantity_has_its_curve(config, by):
   assert len(views) == 1
 
 
-def test_a_turn_shows_in_the_rendering(config):
-  _, samples = probe.probe(config, pictures=1, values=3)
+def test_a_turn_shows_in_the_rendering(config, tmp_path):
+  _, samples = probe.probe(config, tmp_path, pictures=1, values=3)
   left, front, right = np.split(samples["yaw"][:32], 3, axis=1)
   assert np.abs(left - front).mean() > 0.01
   assert np.abs(right - front).mean() > 0.01
