@@ -24,6 +24,7 @@ from gan2shape_jax.distributions import load_distribution
 from gan2shape_jax.errors import UserError
 from gan2shape_jax.models import discriminator, lpips, networks, stylegan2
 from gan2shape_jax.models.architecture import Architecture
+from gan2shape_jax.models.frozen import cast_kernels
 from gan2shape_jax.render.camera import Camera, Pose
 from gan2shape_jax.render.sampling import resize_area, resize_bilinear
 
@@ -239,6 +240,14 @@ def _make_system(config, architecture, source_size):
     source_size=source_size,
     crop=config.data.crop,
   )
+
+
+def cast_frozen(config: FrozenConfigDict, frozen: Params) -> Params:
+  """The frozen weights in the configured precision; once, when they are read.
+
+  Programs that take them compute accordingly, see `frozen.cast_kernels`.
+  """
+  return cast_kernels(frozen, config.precision.frozen)
 
 
 def _resize(image, size):

@@ -9,6 +9,8 @@ import math
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+import numpy as np
+from jax import lax
 from jaxtyping import Array, Float
 
 SQRT2 = math.sqrt(2.0)
@@ -46,17 +48,25 @@ class Dense(nn.Module):
       nn.initializers.constant(self.bias_init / self.lr_scale),
       (self.features,),
     )
-    return x @ (kernel * (self.lr_scale / math.sqrt(c))) + bias * self.lr_scale
+    kernel = kernel * (self.lr_scale / math.sqrt(c))
+    # Latents are compared with each other: no reduced precision, which is the
+    # default of TPUs and GPUs. These are small products.
+    y = jnp.matmul(x, kernel, precision=lax.Precision.HIGHEST)
+    return y + bias * self.lr_scale
 
 
 def conv_kernel(
   module: nn.Module, side: int, channels: int, features: int
-) -> tuple[Float[Array, "k k c d"], float]:
-  """A module's raw N(0, 1) `kernel`, and the factor to apply to it."""
+) -> tuple[Float[Array, "k k c d"], np.float32]:
+  """A module's raw N(0, 1) `kernel`, and the factor to apply to it.
+
+  The type of the kernel is the one to convolve in; its product with the factor
+  is float32.
+  """
   kernel = module.param(
     "kernel", nn.initializers.normal(1.0), (side, side, channels, features)
   )
-  return kernel, 1 / math.sqrt(channels * side * side)
+  return kernel, np.float32(1 / math.sqrt(channels * side * side))
 
 
 def channel_bias(module: nn.Module, features: int) -> Float[Array, " d"]:

@@ -1,4 +1,4 @@
-"""Parts of networks that only ever run with converted weights.
+"""Networks that only ever run with given weights: their parts, their precision.
 
 Every layer maps ONE example, `[h, w, c]`; callers vmap. Nothing here trains:
 batch norms use their stored statistics. Kernels are stored as in `layers.py`.
@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, DTypeLike, Float, PRNGKeyArray
 
 Params = dict[str, Any]
 
@@ -105,6 +105,27 @@ def _aligned_weights(n, m):
   """Matrix `[m, n]` from n pixels to m."""
   position = np.arange(m)[:, None] * (n - 1) / max(m - 1, 1)
   return np.float32(np.maximum(1 - np.abs(position - np.arange(n)), 0))
+
+
+def cast_kernels(params: Params, dtype: DTypeLike) -> Params:
+  """Kernels of convolutions in a type of floats; all else stays float32.
+
+  The generator, the discriminator and LPIPS convolve in the type of their
+  kernels, so this is all that makes them compute in bfloat16. Cast once, not
+  in a program. Pictures, latents and features remain float32, and so does the
+  layer through which the discriminator reads colours (it says why).
+
+  Args:
+    params: of one network or of several, as `init_*` makes them.
+    dtype: such as "bfloat16".
+  """
+
+  def cast(x):
+    # Only kernels of convolutions have four axes, (kh, kw, in, out).
+    reads_colours = x.shape[:3] == (1, 1, 3)
+    return x.astype(dtype) if x.ndim == 4 and not reads_colours else x
+
+  return jax.tree.map(cast, params)
 
 
 @functools.partial(jax.jit, static_argnums=(1, 2))

@@ -5,6 +5,7 @@ parameters a vmapped convolution is one plain convolution over a larger batch.
 Kernels are stored as [kh, kw, in, out] with PyTorch's spatial order (nothing is
 flipped), so a converter only permutes axes: a convolution's (O, I, kh, kw) by
 (2, 3, 1, 0), a transposed convolution's (I, O, kh, kw) by (2, 3, 0, 1).
+Convolutions and their results have the type of the kernel.
 """
 # ruff: noqa: D102  # A layer's `__call__` is described by its class.
 
@@ -103,7 +104,7 @@ class Conv(nn.Module):
     kernel = self.param("kernel", bound, shape)
     y = _conv(x, kernel, stride=self.stride, padding=(k - 1) // 2)
     if self.use_bias:
-      y += self.param("bias", bound, (self.features,))
+      y += self.param("bias", bound, (self.features,)).astype(y.dtype)
     return y
 
 
@@ -181,7 +182,7 @@ def _group_means(x):
 
 def _conv(x, kernel, *, stride, padding):
   return lax.conv_general_dilated(
-    x[None],
+    x.astype(kernel.dtype)[None],
     kernel,
     window_strides=(stride, stride),
     padding=((padding, padding), (padding, padding)),

@@ -3,7 +3,8 @@
 Pictures are [h, w, 3] in [-1, 1], their sides multiples of 16. The distance is
 in two halves, so that a target is read once: `distance(features(params, a),
 features(params, b))`. Only what depends on the weights is in the first half.
-Regions are masked in the pictures (grey, 0), not here.
+Regions are masked in the pictures (grey, 0), not here. VGG computes in the type
+of its kernels, which `frozen.cast_kernels` changes; the rest is float32.
 """
 # ruff: noqa: D102  # A module's `__call__` is described by its class.
 
@@ -41,7 +42,7 @@ class Lpips(nn.Module):
         conv = Conv(multiple * self.width, 3, use_bias=True, name=name)
         x = nn.relu(conv(x))
       weight = self.param(f"linear{block}", nn.initializers.ones, x.shape[-1:])
-      maps.append(_unit(x) * jnp.sqrt(weight))
+      maps.append(_unit(x.astype(jnp.float32)) * jnp.sqrt(weight))
     return tuple(maps)
 
 

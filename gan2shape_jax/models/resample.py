@@ -3,7 +3,8 @@
 The functions of StyleGAN2's `upfirdn2d`, border pixels included, without zero
 insertion, grouped or dilated convolutions: filter and convolution are merged
 or split into their even and odd phases, which see plain slices only. Gains
-are the reference's: 1 going down, 4 (2 per axis) going up.
+are the reference's: 1 going down, 4 (2 per axis) going up. Convolutions and
+their results have the type of the map, filters are float32.
 """
 
 import jax.numpy as jnp
@@ -21,10 +22,10 @@ def conv(
   stride: int = 1,
   padding: str = "SAME",
 ) -> Float[Array, "b h2 w2 d"]:
-  """Plain correlation, NHWC with an HWIO kernel."""
+  """Plain correlation, NHWC with an HWIO kernel, in the type of `x`."""
   return lax.conv_general_dilated(
     x,
-    kernel,
+    kernel.astype(x.dtype),
     (stride, stride),
     padding,
     dimension_numbers=("NHWC", "HWIO", "NHWC"),
@@ -38,7 +39,8 @@ def upsample(x: Float[Array, "b h w c"]) -> Float[Array, "b h2 w2 c"]:
 
 def downsample(x: Float[Array, "b h w c"]) -> Float[Array, "b h2 w2 c"]:
   """Halves the (even) side: upfirdn of pad (1, 1), down 2, gain 1."""
-  return _downsample_axis(_downsample_axis(x, 1), 2)
+  y = _downsample_axis(_downsample_axis(x.astype(jnp.float32), 1), 2)
+  return y.astype(x.dtype)
 
 
 def upsample_conv(
@@ -68,11 +70,11 @@ def downsample_conv(
 ) -> Float[Array, "b h2 w2 d"]:
   """Halves the (even) side: blur of pad (2, 2), then a stride-2 convolution."""
   y = _blur(jnp.pad(x, ((0, 0), (2, 2), (2, 2), (0, 0))), (1, 2))
-  return conv(y, kernel, stride=2, padding="VALID")
+  return conv(y.astype(x.dtype), kernel, stride=2, padding="VALID")
 
 
 def _blur(x, axes):
-  """VALID blur, 3 pixels shorter along each of the axes."""
+  """VALID blur in float32, 3 pixels shorter along each of the axes."""
   for axis in axes:
     n = x.shape[axis] - 3
     x = sum(

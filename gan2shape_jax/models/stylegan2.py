@@ -10,6 +10,9 @@ variance, HWIO, equalised at run time); those of the `up_*` layers are
 correlation kernels on the upsampled map, that is, the reference's spatially
 flipped. Noise maps are ordinary leaves, so the picture is a fixed function of
 the latent.
+
+Feature maps have the type of the kernels, which `frozen.cast_kernels` changes;
+latents, styles, demodulation and the sum of the colours are float32.
 """
 
 import flax.linen as nn
@@ -57,19 +60,24 @@ class StyledConv(nn.Module):
     """[h, w, c] and a latent (l,) to [h, w, features], or twice the side."""
     c = x.shape[-1]
     style = equalized.Dense(c, bias_init=1.0, name="modulation")(w)
-    kernel, scale = equalized.conv_kernel(self, 3, c, self.features)
+    raw, scale = equalized.conv_kernel(self, 3, c, self.features)
     # Scaling the input channels and then the output ones is the per-sample
     # kernel of the reference, without a grouped convolution.
-    x = (x * style)[None]
-    kernel = kernel * scale
+    x = (x * style).astype(raw.dtype)[None]
+    kernel = raw * scale
     y = (resample.upsample_conv if self.up else resample.conv)(x, kernel)[0]
-    energy = jnp.square(style) @ jnp.sum(jnp.square(kernel), (0, 1))
+    energy = jnp.matmul(
+      jnp.square(style),
+      jnp.sum(jnp.square(kernel), (0, 1)),
+      precision=lax.Precision.HIGHEST,
+    )
     y = y * lax.rsqrt(energy + 1e-8)
     if self.noise:
       fixed = self.param("noise", nn.initializers.normal(1.0), y.shape[:2])
       strength = self.param("noise_strength", nn.initializers.zeros, ())
       y = y + strength * (fixed if noise is None else noise)[..., None]
-    return equalized.leaky_relu(y + equalized.channel_bias(self, self.features))
+    y = equalized.leaky_relu(y + equalized.channel_bias(self, self.features))
+    return y.astype(raw.dtype)
 
 
 class ToRGB(nn.Module):
@@ -80,10 +88,11 @@ class ToRGB(nn.Module):
     """[h, w, c] and a latent (l,) to [h, w, 3]."""
     c = x.shape[-1]
     style = equalized.Dense(c, bias_init=1.0, name="modulation")(w)
-    kernel, scale = equalized.conv_kernel(self, 1, c, 3)
-    return (x * style) @ (kernel[0, 0] * scale) + equalized.channel_bias(
-      self, 3
-    )
+    raw, scale = equalized.conv_kernel(self, 1, c, 3)
+    x = (x * style).astype(raw.dtype)
+    kernel = (raw[0, 0] * scale).astype(raw.dtype)
+    y = jnp.matmul(x, kernel, preferred_element_type=jnp.float32)
+    return y + equalized.channel_bias(self, 3)
 
 
 class Synthesis(nn.Module):
