@@ -11,6 +11,7 @@ from gan2shape_jax.convert.torch_layers import (
   channels_out,
   conv,
   conv_norm,
+  residual_block,
   without,
 )
 
@@ -34,11 +35,11 @@ def bisenet_table(*, width: int = 64, classes: int = 19) -> Table:
   for stage in range(4):
     after = width << stage
     for block in range(2):
-      table |= _block(
+      table |= residual_block(
         f"stage{stage}_{block}",
         f"cp.resnet.layer{stage + 1}.{block}",
-        before,
-        after,
+        (before, after, after),
+        (3, 3),
       )
       before = after
   middle, wide = 2 * width, 4 * width
@@ -83,19 +84,3 @@ def convert_bisenet(arrays: Arrays) -> dict:
     problems,
   )
   return tree
-
-
-def _block(path, name, before, after):
-  table = conv_norm(
-    f"{path}/conv1", f"{name}.conv1", f"{name}.bn1", (before, after), side=3
-  ) | conv_norm(
-    f"{path}/conv2", f"{name}.conv2", f"{name}.bn2", (after, after), side=3
-  )
-  if before != after:
-    table |= conv_norm(
-      f"{path}/shortcut",
-      f"{name}.downsample.0",
-      f"{name}.downsample.1",
-      (before, after),
-    )
-  return table

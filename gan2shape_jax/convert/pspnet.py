@@ -11,6 +11,7 @@ from gan2shape_jax.convert.torch_layers import (
   channels_out,
   conv,
   conv_norm,
+  residual_block,
   without,
 )
 
@@ -35,10 +36,14 @@ def pspnet_table(*, classes: int, width: int = 64) -> Table:
   for stage, blocks in enumerate(_BLOCKS):
     middle = width << stage
     for block in range(blocks):
-      table |= _block(
-        f"stage{stage}_{block}", f"layer{stage + 1}.{block}", before, middle
+      after = 4 * middle
+      table |= residual_block(
+        f"stage{stage}_{block}",
+        f"layer{stage + 1}.{block}",
+        (before, middle, middle, after),
+        (1, 3, 1),
       )
-      before = 4 * middle
+      before = after
   after = before // len(_PYRAMID)
   for number, count in enumerate(_PYRAMID):
     name = f"ppm.features.{number}"
@@ -73,28 +78,3 @@ def convert_pspnet(arrays: Arrays) -> dict:
     problems,
   )
   return tree
-
-
-def _block(path, name, before, middle):
-  after = 4 * middle
-  table = {}
-  for number, channels, side in (
-    (1, (before, middle), 1),
-    (2, (middle, middle), 3),
-    (3, (middle, after), 1),
-  ):
-    table |= conv_norm(
-      f"{path}/conv{number}",
-      f"{name}.conv{number}",
-      f"{name}.bn{number}",
-      channels,
-      side=side,
-    )
-  if before != after:
-    table |= conv_norm(
-      f"{path}/shortcut",
-      f"{name}.downsample.0",
-      f"{name}.downsample.1",
-      (before, after),
-    )
-  return table

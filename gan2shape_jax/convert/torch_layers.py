@@ -1,5 +1,7 @@
 """Entries of tables for the layers of PyTorch's picture networks."""
 
+import itertools
+
 from gan2shape_jax.convert.tables import Arrays, Entry
 
 Table = dict[str, Entry]
@@ -51,6 +53,38 @@ def conv_norm(
     f"{path}/mean": Entry(f"{norm}.running_mean", shape),
     f"{path}/variance": Entry(f"{norm}.running_var", shape),
   }
+
+
+def residual_block(
+  path: str, name: str, channels: tuple[int, ...], sides: tuple[int, ...]
+) -> Table:
+  """Convolutions with norms, and a shortcut where the channels change.
+
+  Args:
+    path: of our block.
+    name: of PyTorch's, named as in torchvision's ResNet.
+    channels: into each convolution, and out of the last one.
+    sides: of the kernels.
+  """
+  table = {}
+  pairs = itertools.pairwise(channels)
+  for number, (pair, side) in enumerate(zip(pairs, sides, strict=True), 1):
+    table |= conv_norm(
+      f"{path}/conv{number}",
+      f"{name}.conv{number}",
+      f"{name}.bn{number}",
+      pair,
+      side=side,
+    )
+  before, after = channels[0], channels[-1]
+  if before != after:
+    table |= conv_norm(
+      f"{path}/shortcut",
+      f"{name}.downsample.0",
+      f"{name}.downsample.1",
+      (before, after),
+    )
+  return table
 
 
 def channels_out(arrays: Arrays, name: str, default: int) -> int:
