@@ -9,8 +9,9 @@ change: `view.std`, `light.x` and `light.y` should end where it rises steeply.
 With `weights.networks` shapes and projections are those of the networks;
 without, the shape is the ellipsoid and the projections are inversions (slow,
 but it asks the GAN alone). Writes to `--workdir`
-(results/<configuration>_probe): probe.json, curves.png, and samples.png with
-the renderings of the first picture above their projections.
+(results/<configuration>_probe): probe.json, curves.png, samples.png with the
+renderings of the first picture above their projections, and masks/ if masks had
+to be found.
 """
 
 import pathlib
