@@ -13,15 +13,14 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 # Run as a script, python puts benchmarks/ first on the path.
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import jax
 import jax.numpy as jnp
 import optax
 from ml_collections import ConfigDict, FrozenConfigDict
 
-from gan2shape_jax import inference, inversion, losses, optim, steps
+from gan2shape_jax import inference, inversion, optim, steps
 from gan2shape_jax.errors import UserError
 from gan2shape_jax.gan.bundle import load_gan
 from gan2shape_jax.inputs import load_lpips
@@ -121,7 +120,7 @@ def load_workload(config: ConfigDict, *, random: int | None = None) -> Workload:
 
 def make_step(workload: Workload, name: str) -> Step:
   """One of `STEPS`, ready to be compiled."""
-  system, frozen = workload.system, workload.frozen
+  system = workload.system
   if name == "inversion":
     return _inversion(workload)
   data = _data(workload, name)

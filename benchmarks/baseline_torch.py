@@ -1,0 +1,156 @@
+"""Times the three steps of a fit against the original's way, in PyTorch.
+
+  python benchmarks/baseline_torch.py [--config configs/demo.py] [--json FILE]
+
+Both sides have the same networks and weights, picture, batch, losses and
+optimiser, in float32 on the CPU, and each may use all cores. They take turns
+in one process, so that whatever else the machine does slows both; a ratio is
+that of the medians, PyTorch's seconds per iteration by ours. What the PyTorch
+side computes, and that it is what the original computes, is told at the top of
+`torch_steps.py`; `torch_renderer.py` says what stands there for the original's
+CUDA rasteriser. tests/benchmarks_test.py holds both sides to the same numbers.
+"""
+
+import argparse
+import json
+import os
+import statistics
+import sys
+import time
+
+import jax
+from workload import load_config, load_workload, make_step
+from workload import seconds_per_iteration as seconds_of
+
+from gan2shape_jax.errors import UserError
+
+STEPS = {"step1": "albedo", "step2": "project", "step3": "shape"}
+
+
+def load_original(workload):
+  """The PyTorch side.
+
+  Raises:
+    UserError: PyTorch is not installed, or there is no such baseline.
+  """
+  if workload.config.weights.lpips:
+    raise UserError(
+      "the baseline has the discriminator's features only; set weights.lpips=''"
+    )
+  try:
+    import torch
+  except ImportError as error:
+    raise UserError(
+      "PyTorch is not installed; pip install torch==2.13.0"
+    ) from error
+  from torch_steps import Original
+
+  torch.manual_seed(0)
+  torch.set_num_threads(os.cpu_count())
+  return Original(workload)
+
+
+def ours(workload, step):
+  """A function that runs n iterations and gives the mean seconds of one."""
+  iterate, state, data = make_step(workload, step)
+  compiled = jax.jit(iterate, donate_argnums=0)
+  state = [state]
+
+  def run(iterations):
+    seconds, state[0] = seconds_of(
+      lambda x: compiled(x, workload.frozen, data)[0], state[0], iterations
+    )
+    return seconds
+
+  return run
+
+
+def theirs(original, step, flip):
+  """The same for PyTorch."""
+  original.enter(step)
+
+  def run(iterations):
+    begin = time.perf_counter()
+    for _ in range(iterations):
+      original.iterate(step, flip)
+    return (time.perf_counter() - begin) / iterations
+
+  return run
+
+
+def benchmark(workload, original, step, *, iterations, repeats):
+  """Times both sides of a step in turns; returns a row of figures."""
+  flip = workload.flip(step)
+  sides = {"ours": ours(workload, step)}
+  sides["torch"] = theirs(original, step, flip)
+  times = {name: [] for name in sides}
+  for run in sides.values():
+    run(2)  # Compiles; caches fill.
+  for _ in range(repeats):
+    for name, run in sides.items():
+      times[name].append(run(iterations))
+  row = {"step": step, "flip": flip}
+  for name, seconds in times.items():
+    row[f"{name}_ms"] = 1e3 * statistics.median(seconds)
+    row[f"{name}_fastest_ms"] = 1e3 * min(seconds)
+  row["ratio"] = row["torch_ms"] / row["ours_ms"]
+  row["ratio_of_fastest"] = row["torch_fastest_ms"] / row["ours_fastest_ms"]
+  return row
+
+
+def main():
+  """Prints a table, and writes it as JSON where asked."""
+  parser = argparse.ArgumentParser(
+    description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+  )
+  parser.add_argument("--config", default="configs/demo.py", metavar="FILE")
+  parser.add_argument(
+    "--random",
+    type=int,
+    metavar="SIZE",
+    help="random weights, and a config-e GAN of this many pixels",
+  )
+  parser.add_argument("--iterations", type=int, default=5, metavar="N")
+  parser.add_argument("--repeats", type=int, default=7, metavar="N")
+  parser.add_argument("--json", metavar="FILE", help="write the figures here")
+  options = parser.parse_args()
+  jax.config.update("jax_platforms", "cpu")
+  try:
+    workload = load_workload(load_config(options.config), random=options.random)
+    original = load_original(workload)
+  except UserError as error:
+    print(f"baseline_torch.py: {error}", file=sys.stderr)
+    sys.exit(2)
+  system = workload.system
+  figures = {
+    "config": options.config,
+    "random": options.random,
+    "image_size": system.camera.image_size,
+    "gan_size": system.architecture.image_size,
+    "batch_size": system.batch_size,
+    "threads": os.cpu_count(),
+  }
+  print(", ".join(f"{name} {value}" for name, value in figures.items()))
+  print("step            flip   torch ms  ours ms   ratio  (of the fastest)")
+  for number, step in STEPS.items():
+    row = benchmark(
+      workload,
+      original,
+      step,
+      iterations=options.iterations,
+      repeats=options.repeats,
+    )
+    print(
+      f"{number} {step:<9}{row['flip']!s:<5}{row['torch_ms']:10.1f}"
+      f"{row['ours_ms']:9.1f}{row['ratio']:8.2f}{row['ratio_of_fastest']:10.2f}",
+      flush=True,
+    )
+    figures[f"ratio_{number}"] = row["ratio"]
+    figures[number] = row
+  if options.json:
+    with open(options.json, "w") as file:
+      json.dump(figures, file, indent=2)
+
+
+if __name__ == "__main__":
+  main()
