@@ -10,6 +10,7 @@ from typing import NamedTuple
 import flax.struct
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from gan2shape_jax.render.shading import Light
@@ -119,12 +120,23 @@ class ViewPrior:
   """Gaussian over raw views.
 
   Attributes:
-    mean: of the three angles and the translation, raw units.
-    cov: covariance; may be singular.
+    mean: in the raw units of `decode.decode_view`.
+    factor: times its transpose it is the covariance.
   """
 
-  mean: Float[Array, " 6"]
-  cov: Float[Array, "6 6"]
+  mean: Float[Array | np.ndarray, " 6"]
+  factor: Float[Array | np.ndarray, "6 6"]
+
+
+def view_prior(
+  mean: Float[np.ndarray, " 6"], cov: Float[np.ndarray, "6 6"]
+) -> ViewPrior:
+  """The Gaussian of a mean and a covariance, which may be singular."""
+  # Neither Cholesky nor eigenvalues: both give NaN where rounding makes the
+  # variance of a view that never happens negative.
+  axes, variances, _ = np.linalg.svd(np.asarray(cov, np.float32))
+  factor = axes * np.sqrt(variances)
+  return ViewPrior(np.asarray(mean, np.float32), factor)
 
 
 def sample_view(
@@ -138,10 +150,9 @@ def sample_view(
     view_scale: factor on the yaw's deviation from its mean. The reference
       multiplies the mean as well (GAN2Shape model.py:357, method quirk Q17).
   """
-  # Neither Cholesky nor eigenvalues: both give NaN where rounding makes the
-  # variance of a view that never happens negative.
-  deviation = jax.random.multivariate_normal(
-    key, jnp.zeros_like(prior.mean), prior.cov, method="svd"
+  normal = jax.random.normal(key, (6,))
+  deviation = jnp.matmul(
+    prior.factor, normal, precision=jax.lax.Precision.HIGHEST
   )
   return prior.mean + deviation.at[_YAW].multiply(view_scale)
 

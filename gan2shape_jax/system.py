@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 from jaxtyping import Array, Float, PRNGKeyArray
 from ml_collections import FrozenConfigDict
@@ -176,15 +177,12 @@ def _make_system(config, architecture, source_size):
     rotation_center=config.camera.rotation_center,
   )
   view, light, loss = config.view, config.light, config.loss
-  view_mean, view_cov = view.mean, jnp.diag(jnp.array(view.std) ** 2)
+  view_mean, view_cov = view.mean, np.diag(np.square(view.std))
   if config.weights.view:
     view_mean, view_cov = load_distribution(config.weights.view, 6)
   light_mean = light.mean
   if config.weights.light:
     light_mean = load_distribution(config.weights.light, 4).mean
-  view_prior = priors.ViewPrior(
-    mean=jnp.array(view_mean), cov=jnp.array(view_cov)
-  )
   light_prior = priors.LightPrior(
     light.x, light.y, light.diffuse, alpha=light.alpha
   )
@@ -222,7 +220,9 @@ def _make_system(config, architecture, source_size):
     prior_depth=partial(_prior_depth, config.prior),
     view_mean=tuple(map(float, view_mean)),
     sample_view=partial(
-      priors.sample_view, prior=view_prior, view_scale=view.scale
+      priors.sample_view,
+      prior=priors.view_prior(view_mean, view_cov),
+      view_scale=view.scale,
     ),
     light_mean=tuple(map(float, light_mean)),
     sample_light=partial(priors.sample_light, prior=light_prior),

@@ -108,9 +108,7 @@ def test_the_box_can_be_traced():
 def test_sampled_views_have_the_priors_moments():
   factor = np.random.default_rng(0).normal(size=(6, 4)) * 0.1
   cov = factor @ factor.T  # singular
-  prior = priors.ViewPrior(
-    mean=jnp.linspace(-0.5, 0.5, 6), cov=jnp.asarray(cov, jnp.float32)
-  )
+  prior = priors.view_prior(np.linspace(-0.5, 0.5, 6), cov)
   keys = jax.random.split(jax.random.key(0), 4000)
   for scale in (1.0, 1.5):
     views = jax.vmap(
@@ -124,7 +122,7 @@ def test_sampled_views_have_the_priors_moments():
 
 
 def test_what_never_varies_is_not_sampled():
-  prior = priors.ViewPrior(mean=jnp.arange(6.0), cov=jnp.zeros((6, 6)))
+  prior = priors.view_prior(np.arange(6.0), np.zeros((6, 6)))
   view = priors.sample_view(jax.random.key(0), prior, view_scale=2.0)
   np.testing.assert_array_equal(view, prior.mean)
 
