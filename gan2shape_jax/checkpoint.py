@@ -1,13 +1,14 @@
 """Saving and restoring a run with orbax: atomic, asynchronous, resumable.
 
 A checkpoint is the fitting state (a pytree) and its progress (a small JSON
-object that says which picture and phase the state belongs to, so that the
+object that says which pictures and phase the state belongs to, so that the
 restoring side knows the state's shapes before it reads them).
 """
 
 import pathlib
 from typing import Any
 
+import jax
 import orbax.checkpoint as ocp
 
 
@@ -15,15 +16,34 @@ class Checkpoints:
   """The checkpoints of one run; only the newest is kept.
 
   A context manager: leaving it waits for what is still being written.
+
+  Args:
+    folder: for the checkpoints.
+    together: whether all processes of the run write one state, to a folder that
+      they share. Otherwise each process writes its own.
   """
 
-  def __init__(self, folder: pathlib.Path | str):
+  def __init__(self, folder: pathlib.Path | str, *, together: bool = False):
+    folder = pathlib.Path(folder).absolute()
+    processes = ocp.options.MultiprocessingOptions()
+    if jax.process_count() > 1 and not together:
+      index = jax.process_index()
+      folder = folder / str(index)
+      processes = ocp.options.MultiprocessingOptions(
+        primary_host=index,
+        active_processes={index},
+        barrier_sync_key_prefix=f"process_{index}",
+      )
+    folder.mkdir(parents=True, exist_ok=True)
     options = ocp.CheckpointManagerOptions(
-      max_to_keep=1, create=True, enable_async_checkpointing=True
+      max_to_keep=1,
+      create=False,
+      cleanup_tmp_directories=True,
+      enable_async_checkpointing=True,
+      multiprocessing_options=processes,
     )
-    self._manager = ocp.CheckpointManager(
-      pathlib.Path(folder).absolute(), options=options
-    )
+    self._manager = ocp.CheckpointManager(folder, options=options)
+    self._step = self._manager.latest_step() or 0
 
   def __enter__(self) -> "Checkpoints":
     return self
@@ -31,13 +51,14 @@ class Checkpoints:
   def __exit__(self, *exc_info) -> None:
     self._manager.close()
 
-  def save(self, step: int, state: Any, progress: dict[str, Any]) -> None:
-    """Starts writing; `step` grows from save to save.
+  def save(self, state: Any, progress: dict[str, Any]) -> None:
+    """Starts writing.
 
     The arrays are copied before this returns, so they may be donated.
     """
+    self._step += 1
     self._manager.save(
-      step,
+      self._step,
       args=ocp.args.Composite(
         state=ocp.args.StandardSave(state),
         progress=ocp.args.JsonSave(progress),
@@ -55,7 +76,7 @@ class Checkpoints:
     return restored["progress"]
 
   def restore(self, like: Any) -> Any:
-    """The newest state, with the structure, shapes and placement of `like`."""
+    """The newest state, with the structure, shapes and shardings of `like`."""
     restored = self._manager.restore(
       self._manager.latest_step(),
       args=ocp.args.Composite(state=ocp.args.StandardRestore(like)),

@@ -1,6 +1,7 @@
 """What the programs share: configuration flags, the cache, error messages.
 
-Exit codes of all programs: 0 done; 2 a mistake in the input, with one line that
+Exit codes of all programs: 0 done, or stopped when asked to; 1 some of several
+pictures failed; 2 a mistake in the input or a full disk, with one line that
 says what to mend. Anything else is a defect and shows its traceback.
 """
 
@@ -13,6 +14,7 @@ from absl import app, flags, logging
 from ml_collections import ConfigDict, config_flags
 
 from gan2shape_jax.errors import UserError
+from gan2shape_jax.outcome import Outcome
 
 FLAGS = flags.FLAGS
 
@@ -39,8 +41,25 @@ def run(
   try:
     app.run(main, flags_parser=parse_flags)
   except UserError as error:
-    print(f"gan2shape_jax: {error}", file=sys.stderr)
+    complain(str(error))
     sys.exit(2)
+
+
+def conclude(outcome: Outcome) -> None:
+  """Ends a program: with 1, and the reasons, if pictures failed."""
+  rows, failed = outcome
+  if not failed:
+    return
+  reasons = "".join(f"\n  - {reason}" for reason in failed.values())
+  complain(
+    f"{len(failed)} of {len(rows) + len(failed)} pictures failed:{reasons}"
+  )
+  sys.exit(1)
+
+
+def complain(message: str) -> None:
+  """Says what went wrong."""
+  print(f"gan2shape_jax: {message}", file=sys.stderr, flush=True)
 
 
 def parse_flags(argv: list[str]) -> list[str]:

@@ -151,7 +151,16 @@ def default_config() -> ConfigDict:
   config.schedule.flip_step1 = (False, False, False, False)
   config.schedule.flip_step3 = (True, False, False, False)
   config.schedule.batch_size = 16  # pseudo-samples per iteration
+  # Pictures per iteration of joint training, whose gradients are averaged; to
+  # use all devices, a multiple of their number.
+  config.schedule.pictures = 1
   config.schedule.collect_batches = 100  # of samples per picture, for step 3
+
+  # Devices work on different pictures, or share the samples of one. Neither
+  # changes results beyond rounding.
+  config.devices = ConfigDict()
+  config.devices.samples = 1  # devices that share the samples of a picture
+  config.devices.fits = 1  # independent fits at once on each (group of them)
 
   config.run = ConfigDict()
   config.run.chunk = 50  # iterations between two looks at the metrics
@@ -188,6 +197,11 @@ def validate(config: ConfigDict) -> None:
   pairs = zip(schedule.flip_step1, schedule.flip_step3, strict=False)
   if any(flip1 and not flip3 for flip1, flip3 in pairs):
     problems.append("schedule.flip_step1 needs flip_step3 in the same stage")
+  if schedule.batch_size % config.devices.samples:
+    problems.append(
+      f"schedule.batch_size={schedule.batch_size} must be a multiple of"
+      f" devices.samples={config.devices.samples}"
+    )
   problems += _data_problems(config)
   if not config.weights.gan:
     problems.append("weights.gan is empty; name a folder of converted weights")

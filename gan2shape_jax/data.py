@@ -48,6 +48,7 @@ class SourcePicture:
 
   Attributes:
     path: the picture's file; `path.stem` names its results.
+    number: its place in the list that names it.
     image: float32 in [-1, 1].
     mask: the object's share of each pixel, in [0, 1].
     source_size: width of the file in px before the crop, to which the GAN's
@@ -60,6 +61,7 @@ class SourcePicture:
   image: Float[np.ndarray, "h w 3"]
   mask: Float[np.ndarray, "h w"]
   source_size: int
+  number: int = 0
   latent: Float[np.ndarray, "layers channels"] | None = None
   ground_truth: GroundTruth | None = None
 
@@ -126,6 +128,7 @@ def load_picture(
   image_size: int,
   n_latent: int,
   latent_size: int,
+  number: int = 0,
   crop: int | None = None,
   mask: str = "full",
   latents: str | Path | None = None,
@@ -140,6 +143,7 @@ def load_picture(
     image_size: px, side of the arrays.
     n_latent: rows of a W+ latent of the GAN in use.
     latent_size: channels of such a row.
+    number: of the picture, passed on.
     crop: px, side of the centre square that is cut out first; 0 or None: none.
     mask: 'file' (see `masks.find_mask`), 'background' (see
       `masks.background_mask`) or 'full' (the whole picture is the object).
@@ -161,6 +165,7 @@ def load_picture(
     image=np.asarray(resized, np.float32) / 127.5 - 1,
     mask=load_mask(picture, path, source=mask, **sizes),
     source_size=picture.width,
+    number=number,
     latent=None
     if latents is None
     else load_latent(

@@ -22,10 +22,11 @@ from typing import Any
 from absl import flags
 from ml_collections import ConfigDict
 
-from gan2shape_jax import cli
+from gan2shape_jax import cli, programs
 from gan2shape_jax.atomic import writing
 from gan2shape_jax.errors import UserError
 from gan2shape_jax.methods import ERRORS, METHODS
+from gan2shape_jax.outcome import Outcome
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("heads", "test:0-7", "Split, first and last head.")
@@ -66,7 +67,7 @@ def main(config: ConfigDict, workdir: pathlib.Path) -> None:
   run = train.run if FLAGS.fit else predict.run
   name = f"{split}_{asymmetry}_{first}-{last}"
   folder = workdir / ("fits" if FLAGS.fit else "predictions") / name
-  rows = run(config, folder)
+  rows, failed = run(config, folder)
   table = summarize(rows)
   print(format_table(table, rows))
   picture = draw(config, folder, rows)
@@ -75,6 +76,7 @@ def main(config: ConfigDict, workdir: pathlib.Path) -> None:
       workdir / f"evaluation_{name}.json", {"mean": table, "heads": rows}
     )
     picture.save(workdir / f"evaluation_{name}.png")
+  cli.conclude(Outcome(rows, failed))
 
 
 def parse_heads(text: str) -> tuple[str, int, int]:
@@ -137,7 +139,7 @@ def draw(config: ConfigDict, folder: pathlib.Path, rows: dict[str, Any]) -> Any:
   import jax
   import numpy as np
 
-  from gan2shape_jax import fitting, results, sheets
+  from gan2shape_jax import results, sheets
   from gan2shape_jax.inputs import load_inputs
   from gan2shape_jax.render.geometry import normals_from_depth
 
@@ -154,7 +156,7 @@ def draw(config: ConfigDict, folder: pathlib.Path, rows: dict[str, Any]) -> Any:
       "prior": system.prior_depth(picture.mask),
     }
     if "predicted_mad" in row:
-      view = fitting.render_input(system)(inputs.pretrained, picture)
+      view = programs.render_input(system)(inputs.pretrained, picture)
       shapes["prediction"] = view.depth
     if FLAGS.fit:
       depth = np.load(folder / "results" / name / "depth_input.npy")

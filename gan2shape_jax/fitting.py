@@ -1,8 +1,9 @@
 """Fitting the networks to pictures: the state, the phases, their loops.
 
-Pictures come with a leading axis `p`: a fit to one picture has p = 1, joint
-training has as many as there are, and every iteration trains on one of them,
-in shuffled epochs.
+Pictures come in rows (see `devices.py`) of p pictures each: arrays of them have
+leading axes [n, p]. Of independent fits every row has networks of its own and
+p = 1. In joint training the rows share theirs; every iteration trains on one
+picture of each row, in shuffled epochs, and averages the rows' gradients.
 
 The state goes through the phases of the schedule one chunk of iterations at a
 time. A state between two chunks holds all that the rest depends on, so a fit
@@ -11,26 +12,26 @@ folded from phase and iteration, and the pool of projected samples is made
 again from the reconstruction that it was made from (`canonical`).
 """
 
+import dataclasses
 import functools
 from collections.abc import Callable
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 from flax import struct
-from jaxtyping import Array, Float, Int, PRNGKeyArray
+from jax.sharding import NamedSharding, PartitionSpec
+from jaxtyping import Array, Int, PRNGKeyArray
 
 from gan2shape_jax import inference, optim, steps
 from gan2shape_jax.chunks import make_chunk
-from gan2shape_jax.metrics import evaluate_depth
-from gan2shape_jax.render.camera import Camera
-from gan2shape_jax.render.compose import Rendering, render_view
-from gan2shape_jax.render.geometry import normals_from_depth
-from gan2shape_jax.render.shading import apply_shading, shade
-from gan2shape_jax.schedule import Phase
+from gan2shape_jax.devices import Kind, Spread, over_rows
+from gan2shape_jax.models.networks import init_networks
+from gan2shape_jax.schedule import TRAINABLE, Phase
 from gan2shape_jax.system import System
-from gan2shape_jax.types import GroundTruth, Picture, Reconstruction
+from gan2shape_jax.types import Picture, Reconstruction
 
 Params = dict[str, Any]
 
@@ -44,122 +45,187 @@ _LOSSES = {
 
 @struct.dataclass
 class Fit:
-  """All that a fit needs to go on.
+  """All that fits need to go on.
+
+  All but `canonical` have an axis [n] in front if each row has its own.
 
   Attributes:
     params: of the five networks, by name.
     optimizer: moments of the networks that the current phase trains.
     iteration: of the current phase.
     key: of the current phase.
-    canonical: the reconstructions [p] that the stage's samples are renderings
-      of; what step 1 left behind, from the beginning of step 2 on.
+    canonical: the reconstructions [n, p] that the stage's samples are
+      renderings of; what step 1 left behind, from step 2 on.
   """
 
   params: Params
   optimizer: optax.OptState
-  iteration: Int[Array, ""]
+  iteration: Int[Array, "*n"]
   key: PRNGKeyArray
   canonical: Reconstruction
 
 
-def enter_phase(
-  system: System,
-  phases: tuple[Phase, ...],
-  index: int,
-  pictures: Picture,
-  key: PRNGKeyArray,
-  params: Params,
-  canonical: Reconstruction | None = None,
-) -> Fit:
-  """The state with which a phase begins, with a fresh optimiser.
+@dataclasses.dataclass(frozen=True)
+class Fitter:
+  """Takes fits through their phases; compiles each program once.
 
-  Args:
+  Attributes:
     system: the fixed parts of the run.
-    phases: the schedule.
-    index: which phase of it begins.
-    pictures: what is being fitted, [p].
-    key: of the whole fit.
-    params: of the five networks.
-    canonical: of the state that the phase before it ended with, if any.
+    spread: the rows, and the devices that they lie on.
   """
-  phase = phases[index]
-  if canonical is None or phase.step == "project":
-    found = reconstruct(system)
-    canonical = _each(lambda picture: found(params, picture), pictures)
-  trainable, _ = optim.split_trainable(params, phase.trainable)
-  return Fit(
-    params=params,
-    optimizer=system.optimizers[phase.step].init(trainable),
-    iteration=jnp.int32(0),
-    key=jax.random.fold_in(key, index),
-    canonical=canonical,
-  )
 
+  system: System
+  spread: Spread
 
-def prepare_phase(
-  system: System, phase: Phase, frozen: Params, fit: Fit, pictures: Picture
-) -> Any:
-  """Computes what stays the same during a phase; the `data` of its loss, [p].
+  def begin(
+    self, pretrained: Params, seed: int, numbers: Any
+  ) -> tuple[Params, PRNGKeyArray]:
+    """Networks and keys of fits at their very beginning.
 
-  It does not share memory with the state, which the loop donates (consumes).
-  """
-  if phase.step == "prior":
-    return _each(functools.partial(steps.prepare_prior, system), pictures)
-  if phase.step == "albedo":
-    prepare = _prepare_albedo(system, phase.flip)
-    return _each(lambda x: prepare(fit.params, frozen, x), pictures)
-  data = _each(
-    lambda x, canonical: prepare_project(system)(frozen, x, canonical),
-    pictures,
-    fit.canonical,
-  )
-  if phase.step == "project":
-    return data
-  pool_key, _ = jax.random.split(fit.key)
-  keys = jax.random.split(pool_key, len(pictures.image))
-  collect = functools.partial(_collect(system), fit.params, frozen)
+    Args:
+      pretrained: networks to begin with, by name; the others are random.
+      seed: of the run.
+      numbers: tells fits apart: an integer for each row of this process, or
+        one for all rows that share networks.
+    """
+    kinds = (Kind.FIXED, Kind.FIXED, Kind.OWN)
+    arguments = (pretrained, np.uint32(seed), np.asarray(numbers, np.uint32))
+    return _program(self, _begin, kinds)(
+      *map(self.spread.place, arguments, kinds)
+    )
 
-  def pool(data, key):
-    batches = [
-      collect(data, jax.random.fold_in(key, i))
-      for i in range(system.collect_batches)
-    ]
-    return jax.tree.map(lambda *parts: jnp.concatenate(parts), *batches)
+  def enter(
+    self,
+    phase: Phase,
+    index: int,
+    pictures: Picture,
+    key: PRNGKeyArray,
+    params: Params,
+    canonical: Reconstruction | None = None,
+  ) -> Fit:
+    """The state with which a phase begins, with a fresh optimiser.
 
-  return steps.ShapeData(pictures.image, _each(pool, data, keys))
+    Args:
+      phase: that begins,
+      index: and its place in the schedule.
+      pictures: what is being fitted, [n, p].
+      key: of the whole fits.
+      params: of the five networks.
+      canonical: of the state that the phase before it ended with, if any.
+    """
+    if canonical is None or phase.step == "project":
+      found = _program(self, inference.reconstruct, (Kind.OWN, Kind.ROWS))
+      canonical = _each(functools.partial(found, params), pictures)
+    start = _program(
+      self, _enter, (Kind.OWN, Kind.OWN, Kind.FIXED), step=phase.step
+    )
+    optimizer, key, iteration = start(params, key, jnp.uint32(index))
+    return Fit(params, optimizer, iteration, key, canonical)
+
+  def abstract(
+    self, phase: Phase, pictures: Picture, key: PRNGKeyArray, params: Params
+  ) -> Fit:
+    """Shapes and shardings of a state of a phase, for restoring one."""
+    enter = functools.partial(self.enter, phase, 0, pictures)
+    shapes = jax.eval_shape(enter, key, params)
+
+    def with_sharding(spec, tree):
+      sharding = NamedSharding(self.spread.mesh, spec)
+      return jax.tree.map(
+        lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=sharding),
+        tree,
+      )
+
+    is_spec = lambda x: isinstance(x, PartitionSpec)  # noqa: E731
+    return jax.tree.map(with_sharding, self.specs, shapes, is_leaf=is_spec)
+
+  @property
+  def specs(self) -> Fit:
+    """How the parts of a state lie on the mesh."""
+    own, rows = map(self.spread.spec, (Kind.OWN, Kind.ROWS))
+    return Fit(own, own, own, own, canonical=rows)
+
+  def prepare(
+    self, phase: Phase, frozen: Params, fit: Fit, pictures: Picture
+  ) -> Any:
+    """Computes what stays the same during a phase; the losses' data, [n, p].
+
+    It does not share memory with the state, which the loop donates (consumes).
+    """
+    if phase.step == "prior":
+      return _each(_program(self, steps.prepare_prior, (Kind.ROWS,)), pictures)
+    if phase.step == "albedo":
+      kinds = (Kind.OWN, Kind.FIXED, Kind.ROWS)
+      prepare = _program(self, steps.prepare_albedo, kinds, flip=phase.flip)
+      return _each(functools.partial(prepare, fit.params, frozen), pictures)
+    kinds = (Kind.FIXED, Kind.ROWS, Kind.ROWS)
+    prepare = _program(self, steps.prepare_project, kinds)
+    data = _each(functools.partial(prepare, frozen), pictures, fit.canonical)
+    if phase.step == "project":
+      return data
+    return steps.ShapeData(pictures.image, self._pool(frozen, fit, data))
+
+  def _pool(self, frozen: Params, fit: Fit, data: Any) -> steps.Samples:
+    """Projected samples of every picture, [n, p, samples]."""
+    kinds = (Kind.OWN, Kind.FIXED, Kind.ROWS, Kind.KEY, Kind.FIXED)
+    collect = _program(self, _collect, kinds)
+    pictures = data.gan_image.shape[1]
+
+    def pool(number, data):
+      batches = [
+        collect(fit.params, frozen, data, fit.key, jnp.array([number, i]))
+        for i in range(self.system.collect_batches)
+      ]
+      return jax.tree.map(lambda *x: jnp.concatenate(x, axis=1), *batches)
+
+    numbers = iter(range(pictures))
+    return _each(lambda data: pool(next(numbers), data), data)
+
+  def chunk(
+    self, phase: Phase, *, scan: bool | None = None
+  ) -> Callable[..., tuple[Fit, dict[str, Any]]]:
+    """The compiled loop of a kind of phase: `(fit, frozen, data, length=n)`.
+
+    One program per step and flip, whatever the stage and the pictures. Its
+    metrics are [length, n], or [length] where networks are shared.
+    """
+    return _chunk(self, phase.step, phase.flip, scan)
 
 
 @functools.cache
-def phase_chunk(
-  system: System, step: str, flip: bool, scan: bool | None = None
-) -> Callable[..., tuple[Fit, dict[str, Any]]]:
-  """The compiled loop of a kind of phase: `(fit, frozen, data, length=n)`.
-
-  One program per step and flip, whatever the stage and the pictures.
-  """
+def _chunk(fitter: Fitter, step: str, flip: bool, scan: bool | None):
+  system, spread = fitter.system, fitter.spread
   loss_function = _LOSSES[step]
   optimizer = system.optimizers[step]
-  names = Phase(step, 0, 0).trainable
+  names = TRAINABLE[step]
 
-  def iterate(fit: Fit, frozen: Params, data: Any):
-    _, order_key = jax.random.split(fit.key)
+  def row_loss(params, frozen, iteration, key, data):
+    """The loss of a row's turn; data [p]."""
+    _, order_key = jax.random.split(key)
     count = len(jax.tree.leaves(data)[0])
-    picture, visit = turn(order_key, fit.iteration, count)
+    picture, visit = turn(order_key, iteration, count)
     if step == "shape":
       data = steps.draw_batch(
         data, order_key, picture=picture, visit=visit, size=system.batch_size
       )
     else:
       data = jax.tree.map(lambda x: x[picture], data)
-    key = jax.random.fold_in(fit.key, fit.iteration)
+    key = jax.random.fold_in(key, iteration)
+    total, terms = loss_function(system, params, frozen, data, key, flip)
+    return {"total": total, **terms}
+
+  def iterate(fit: Fit, frozen: Params, keys: PRNGKeyArray, data: Any):
+    """One iteration of one set of networks; keys [n], data [n, p]."""
     trainable, fixed = optim.split_trainable(fit.params, names)
 
     def loss(trainable):
       params = trainable | fixed
-      total, terms = loss_function(system, params, frozen, data, key, flip)
-      return total, {"total": total, **terms}
+      rows = over_rows(row_loss, (None, None, None, 0, 0), len(keys))
+      terms = rows(params, frozen, fit.iteration, keys, data)
+      terms = jax.tree.map(jnp.mean, terms)
+      return terms["total"], terms
 
-    gradient, terms = jax.grad(loss, has_aux=True)(trainable)
+    gradient, terms = spread.mean(jax.grad(loss, has_aux=True)(trainable))
     updates, moments = optimizer.update(gradient, fit.optimizer, trainable)
     fit = fit.replace(
       params=optax.apply_updates(trainable, updates) | fixed,
@@ -168,7 +234,55 @@ def phase_chunk(
     )
     return fit, terms
 
-  return make_chunk(iterate, scan=scan)
+  if spread.shared:
+    fixed, rows = map(spread.spec, (Kind.FIXED, Kind.ROWS))
+    state = fitter.specs
+    spread_step = spread.shard(
+      lambda fit, frozen, data: iterate(
+        fit, frozen, spread.keys(fit.key), data
+      ),
+      in_specs=(state, fixed, rows),
+      out_specs=(state, fixed),
+    )
+  else:
+    add_row = functools.partial(jax.tree.map, lambda x: x[None])
+    spread_step = spread.rows(
+      lambda fit, frozen, data: iterate(fit, frozen, *add_row((fit.key, data))),
+      Kind.OWN,
+      Kind.FIXED,
+      Kind.ROWS,
+    )
+  return make_chunk(spread_step, scan=scan)
+
+
+@functools.cache
+def _program(
+  fitter: Fitter,
+  function: Callable[..., Any],
+  kinds: tuple[Kind, ...],
+  **options: Any,
+) -> Callable[..., Any]:
+  """Compiled `function(system, ...)` of one row, spread over the devices."""
+  function = functools.partial(function, fitter.system, **options)
+  return jax.jit(fitter.spread.rows(function, *kinds))
+
+
+def _begin(system, pretrained, seed, number):
+  key = jax.random.fold_in(jax.random.key(seed), number)
+  return init_networks(system.networks, key) | pretrained, key
+
+
+def _enter(system, params, key, index, *, step):
+  trainable, _ = optim.split_trainable(params, TRAINABLE[step])
+  moments = system.optimizers[step].init(trainable)
+  return moments, jax.random.fold_in(key, index), jnp.int32(0)
+
+
+def _collect(system, params, frozen, data, key, place):
+  """One batch of samples; `place`: number of the picture and of the batch."""
+  key, _ = jax.random.split(key)
+  key = jax.random.fold_in(jax.random.fold_in(key, place[0]), place[1])
+  return steps.collect(system, params, frozen, data, key)
 
 
 def turn(
@@ -184,96 +298,12 @@ def turn(
 
 
 def _each(function: Callable[..., Any], *trees: Any) -> Any:
-  """Applies a function to one picture after the other and stacks the results.
+  """Applies a function to the p pictures of all rows [n, p] in turn.
 
-  Memory stays that of one picture, and programs are compiled for one.
+  Memory stays that of one picture for each row.
   """
-  count = len(jax.tree.leaves(trees[0])[0])
-  rows = [
-    function(*jax.tree.map(lambda x, i=i: x[i], trees)) for i in range(count)
+  count = jax.tree.leaves(trees[0])[0].shape[1]
+  parts = [
+    function(*jax.tree.map(lambda x, i=i: x[:, i], trees)) for i in range(count)
   ]
-  return jax.tree.map(lambda *parts: jnp.stack(parts), *rows)
-
-
-def evaluate(
-  system: System, params: Params, picture: Picture, truth: GroundTruth
-) -> dict[str, Float[Array, ""]]:
-  """Errors of the shape in the input view; see `metrics.evaluate_depth`."""
-  view = render_input(system)(params, picture)
-  return compare(view.depth, view.mask, truth, system.camera)
-
-
-@functools.partial(jax.jit, static_argnames="camera")
-def compare(
-  depth: Float[Array, "h w"],
-  mask: Float[Array, "h w"],
-  truth: GroundTruth,
-  camera: Camera,
-) -> dict[str, Float[Array, ""]]:
-  """Errors of a depth map in the input view, see `metrics.evaluate_depth`."""
-  return evaluate_depth(depth, mask, truth.depth, truth.mask, camera)
-
-
-def preview(
-  system: System, params: Params, picture: Picture
-) -> Float[Array, "h 4*w 3"]:
-  """Picture, reconstruction, normals and clay side by side, in [-1, 1]."""
-  view = render_input(system)(params, picture)
-  normal = normals_from_depth(view.depth, system.camera)
-  clay = jnp.broadcast_to(1.4 * normal[..., 2:] - 1, normal.shape)
-  return jnp.concatenate([picture.image, view.image, normal, clay], axis=1)
-
-
-# Programs, each compiled once for all pictures.
-
-
-@functools.cache
-def render_input(system: System) -> Callable[[Params, Picture], Rendering]:
-  """The reconstruction in the view of its picture: `(params, picture)`."""
-
-  @jax.jit
-  def render(params, picture):
-    found = inference.reconstruct(system, params, picture)
-    texture = apply_shading(found.albedo, shade(found.normal, found.light))
-    return render_view(found.depth, texture, found.pose, system.camera)
-
-  return render
-
-
-@functools.cache
-def synthesize(system: System) -> Callable[..., Array]:
-  """Compiled `System.synthesize`: `(frozen, latent)`."""
-  return jax.jit(system.synthesize)
-
-
-@functools.cache
-def reconstruct(system: System) -> Callable[..., Reconstruction]:
-  """Compiled `inference.reconstruct`: `(params, picture)`."""
-  return jax.jit(functools.partial(inference.reconstruct, system))
-
-
-@functools.cache
-def prepare_project(system: System) -> Callable[..., steps.ProjectData]:
-  """Compiled `steps.prepare_project`: `(frozen, picture, canonical)`."""
-  return jax.jit(functools.partial(steps.prepare_project, system))
-
-
-@functools.cache
-def project(system: System) -> Callable[..., Array]:
-  """Compiled projections: `(params, frozen, data, images) -> images`."""
-
-  @jax.jit
-  def images_of(params, frozen, data, images):
-    return steps.project(system, params, frozen, data, images)[0]
-
-  return images_of
-
-
-@functools.cache
-def _prepare_albedo(system, flip):
-  return jax.jit(functools.partial(steps.prepare_albedo, system, flip=flip))
-
-
-@functools.cache
-def _collect(system):
-  return jax.jit(functools.partial(steps.collect, system))
+  return jax.tree.map(lambda *x: jnp.stack(x, axis=1), *parts)

@@ -3,7 +3,7 @@
 import dataclasses
 import functools
 import pathlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import jax
@@ -18,7 +18,12 @@ from gan2shape_jax.gan.bundle import Gan, load_gan
 from gan2shape_jax.models.lpips import init_lpips
 from gan2shape_jax.object_masks import with_masks
 from gan2shape_jax.pretrained import load_networks
-from gan2shape_jax.sources import common_size, load_heldout, load_sources
+from gan2shape_jax.sources import (
+  Sources,
+  common_size,
+  load_heldout,
+  load_sources,
+)
 from gan2shape_jax.system import System, make_system
 from gan2shape_jax.weights import check_shapes, load_weights
 from gan2shape_jax.workdir import check_workdir
@@ -33,7 +38,9 @@ class Inputs:
   Attributes that need a word:
     frozen: the weights that nobody trains, see `system.py`.
     pretrained: the networks to start from, by name; the others start afresh.
-    sources: the pictures, with their masks.
+    sources: the pictures of this process, with their masks.
+    failed: what is wrong with pictures that were left out, by name.
+    count: pictures of all processes, those left out included.
     heldout: pictures with true depth that joint training only predicts.
   """
 
@@ -42,16 +49,27 @@ class Inputs:
   frozen: Params
   pretrained: Params
   sources: list[SourcePicture]
+  failed: dict[str, str]
+  count: int
   heldout: list[SourcePicture]
 
 
-def load_inputs(config: ConfigDict, workdir: pathlib.Path) -> Inputs:
+def load_inputs(
+  config: ConfigDict,
+  workdir: pathlib.Path,
+  *,
+  leave_out: bool = False,
+  share: Callable[[int], Iterable[int]] = range,
+) -> Inputs:
   """Loads and checks everything; goes on after a problem to find the others.
 
   Args:
     config: of the run.
     workdir: its folder, where masks that are found are kept; nothing else is
       written.
+    leave_out: whether to do without pictures that cannot be used, if there are
+      others; otherwise they are problems like all others.
+    share: of how many pictures there are, the numbers of those of this process.
 
   Raises:
     UserError: every problem, on a line of its own if there are several.
@@ -75,13 +93,22 @@ def load_inputs(config: ConfigDict, workdir: pathlib.Path) -> Inputs:
   for folder, size in ((weights.view, 6), (weights.light, 4)):
     if folder:
       attempt(load_distribution, folder, size)
-  sources, heldout, size = [], [], None
+  sources, heldout, size = Sources([], {}, 0), [], None
   if config.image_size > 0 and config.data.pictures:
-    sources = attempt(load_sources, config, arch) or []
-    size = attempt(common_size, config, sources)
+    load = functools.partial(load_sources, share=share)
+    sources = attempt(load, config, arch) or sources
+    size = attempt(common_size, config, sources.pictures)
     heldout = attempt(load_heldout, config)
+  pictures, failed, count = sources
   if sound:
-    sources = attempt(with_masks, config, workdir, sources)
+    masked = attempt(with_masks, config, workdir / "masks", pictures)
+    pictures, empty = masked or ([], {})
+    failed |= empty
+    masked = attempt(with_masks, config, workdir / "heldout_masks", heldout)
+    heldout, empty = masked or ([], {})
+    problems += empty.values()
+  if not leave_out or (not pictures and jax.process_count() == 1):
+    problems += failed.values()
   system, pretrained = None, {}
   if sound and gan:
     make = functools.partial(make_system, source_size=size)
@@ -92,7 +119,9 @@ def load_inputs(config: ConfigDict, workdir: pathlib.Path) -> Inputs:
     attempt(load_weights, weights.networks)
   if problems:
     raise UserError(_joined(list(dict.fromkeys(problems))))
-  return Inputs(gan, system, frozen, pretrained, sources, heldout)
+  return Inputs(
+    gan, system, frozen, pretrained, pictures, failed, count, heldout
+  )
 
 
 def load_lpips(folder: str) -> Params:

@@ -20,17 +20,21 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+from jax.sharding import Mesh
+from jax.sharding import PartitionSpec as P
 from jaxtyping import Array, Float
 
 from gan2shape_jax import losses
 from gan2shape_jax.chunks import make_chunk
+from gan2shape_jax.devices import FITS
 
 Params = Any
 Features = tuple[Float[Array, "_ _ _"], ...]
 Synthesize = Callable[[Params, Float[Array, "n l"]], Float[Array, "h w 3"]]
 ReadFeatures = Callable[[Params, Float[Array, "h w 3"]], Features]
 
-# The loss of many pictures: offset, target and its features are theirs.
+# What is different for every picture: offset, target and its features; of a
+# step, the state too.
 _PICTURES = (0, None, 0, 0, None)
 
 
@@ -140,6 +144,7 @@ def make_inverter(
   pixel_weight: float = 2.0,
   regular_weight: float = 1e-3,
   chunk: int = 50,
+  mesh: Mesh | None = None,
 ) -> Callable[..., Inversion]:
   """Makes a function that inverts batches of pictures; compiled once.
 
@@ -155,6 +160,8 @@ def make_inverter(
       features' weigh 1.
     regular_weight: weight of the mean squared deviation from the mean latent.
     chunk: iterations between two looks at the losses.
+    mesh: of devices, over whose axis `fits` the batches are spread; None for
+      one device.
 
   Returns:
     `invert(frozen, images, statistics, *, progress=None)`: `frozen` holds the
@@ -170,19 +177,18 @@ def make_inverter(
     pixel_weight=pixel_weight,
     regular_weight=regular_weight,
   )
-  phases = (
-    _make_phase(loss, rows=1, steps=steps, peak=learning_rate),
-    _make_phase(loss, rows=n_latent, steps=steps_w_plus, peak=learning_rate),
+  phases = tuple(
+    _make_phase(loss, rows=rows, steps=count, peak=learning_rate, mesh=mesh)
+    for rows, count in ((1, steps), (n_latent, steps_w_plus))
   )
-  read = jax.jit(jax.vmap(features, (None, 0)))
+  read = jax.jit(_over_pictures(features, (None, 0), mesh))
 
-  @jax.jit
-  def finish(offset, frozen, *targets):
-    statistics = targets[-1]
-    _, terms = jax.vmap(loss, _PICTURES)(offset, frozen, *targets)
-    latent = jax.vmap(_to_latent, (0, None, None))(offset, statistics, n_latent)
-    image = jax.vmap(synthesize, (None, 0))(frozen, latent)
-    return latent, jnp.clip(image, -1, 1), terms
+  def finish(offset, frozen, target, target_features, statistics):
+    _, terms = loss(offset, frozen, target, target_features, statistics)
+    latent = _to_latent(offset, statistics, n_latent)
+    return latent, jnp.clip(synthesize(frozen, latent), -1, 1), terms
+
+  finish = jax.jit(_over_pictures(finish, _PICTURES, mesh))
 
   def invert(
     frozen: Params,
@@ -199,7 +205,7 @@ def make_inverter(
       if not phase.steps:
         continue
       offset = jnp.repeat(offset, phase.rows // offset.shape[1], axis=1)
-      state = (offset, phase.optimizer.init(offset))
+      state = (offset, jax.vmap(phase.optimizer.init)(offset))
       for first in range(0, phase.steps, chunk):
         length = min(chunk, phase.steps - first)
         state, metrics = phase.run(state, *fixed, length=length)
@@ -221,9 +227,9 @@ class _Phase(NamedTuple):
   run: Callable[..., Any]
 
 
-def _make_phase(loss, *, rows: int, steps: int, peak: float) -> _Phase:
+def _make_phase(loss, *, rows, steps, peak, mesh) -> _Phase:
   optimizer = optax.adam(learning_rate_ramp(peak, steps))
-  gradient = jax.vmap(jax.grad(loss, has_aux=True), _PICTURES)
+  gradient = jax.grad(loss, has_aux=True)
 
   def step(state, *args):
     offset, moments = state
@@ -231,7 +237,19 @@ def _make_phase(loss, *, rows: int, steps: int, peak: float) -> _Phase:
     updates, moments = optimizer.update(slope, moments)
     return (optax.apply_updates(offset, updates), moments), terms
 
+  step = _over_pictures(step, _PICTURES, mesh)
   return _Phase(rows, steps, optimizer, make_chunk(step))
+
+
+def _over_pictures(function, axes, mesh):
+  """Maps over the pictures of a batch, and their parts over the devices."""
+  mapped = jax.vmap(function, axes)
+  if mesh is None:
+    return mapped
+  specs = tuple(P() if axis is None else P(FITS) for axis in axes)
+  return jax.shard_map(
+    mapped, mesh=mesh, in_specs=specs, out_specs=P(FITS), check_vma=False
+  )
 
 
 def _to_latent(offset, statistics, n_latent):

@@ -2,45 +2,73 @@
 
 import pathlib
 from collections.abc import Callable
-from typing import Any
 
+import jax
 import numpy as np
+from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
 from gan2shape_jax import inversion
 from gan2shape_jax.atomic import replacing
-from gan2shape_jax.data import SourcePicture
+from gan2shape_jax.devices import make_spread
+from gan2shape_jax.hosts import is_first
+from gan2shape_jax.inputs import Inputs
+from gan2shape_jax.interrupt import Interrupt, Interrupted
 from gan2shape_jax.report import Progress
 from gan2shape_jax.system import System
-
-Params = dict[str, Any]
 
 
 def find_latents(
   config: ConfigDict,
   workdir: pathlib.Path,
-  system: System,
-  frozen: Params,
+  inputs: Inputs,
   statistics: inversion.LatentStatistics,
-  sources: list[SourcePicture],
-) -> list[np.ndarray]:
-  """W+ latents: the pictures' own, those of an earlier search, or new ones."""
+  interrupt: Interrupt,
+) -> dict[str, np.ndarray]:
+  """W+ latents: the pictures' own, those of an earlier search, or new ones.
+
+  Args:
+    config: of the run.
+    workdir: its folder, where latents are kept as soon as they are found.
+    inputs: its pictures, system and weights.
+    statistics: of the GAN's latents.
+    interrupt: heard between two searches.
+
+  Returns:
+    By name. Pictures for which no finite latent was found are left out.
+
+  Raises:
+    Interrupted: after the search that was under way.
+  """
   folder = workdir / "latents"
   folder.mkdir(exist_ok=True)
-  paths = [folder / f"{source.path.stem}.npy" for source in sources]
+  sources = inputs.sources
+  paths = {s.path.stem: folder / f"{s.path.stem}.npy" for s in sources}
+  given = {s.path.stem: s.latent for s in sources if s.latent is not None}
   missing = [
-    (source, path)
-    for source, path in zip(sources, paths, strict=True)
-    if source.latent is None and not path.exists()
+    source
+    for source in sources
+    if source.path.stem not in given and not paths[source.path.stem].exists()
   ]
   if missing:
-    _invert(config.inversion, system, frozen, statistics, missing)
-  return [
-    np.load(path, allow_pickle=False)
-    if source.latent is None
-    else source.latent
-    for source, path in zip(sources, paths, strict=True)
-  ]
+    settings, each = config.inversion, config.devices.fits
+    spread = make_spread(jax.local_devices(), len(missing), each=each)
+    invert = make_inverter(settings, inputs.system, spread.mesh)
+    batches = _batches(missing, spread.count, settings, interrupt)
+    for batch, show in batches:
+      # The last batch is filled up, so that programs fit.
+      images = [source.image for source in batch]
+      images += images[-1:] * (spread.count - len(images))
+      found = invert(inputs.frozen, np.stack(images), statistics, progress=show)
+      for source, latent in zip(batch, np.asarray(found.latent), strict=False):
+        if np.isfinite(latent).all():
+          save_latent(paths[source.path.stem], latent)
+  searched = {
+    name: np.load(path, allow_pickle=False)
+    for name, path in paths.items()
+    if name not in given and path.exists()
+  }
+  return given | searched
 
 
 def save_latent(path: pathlib.Path, latent: np.ndarray) -> None:
@@ -50,7 +78,7 @@ def save_latent(path: pathlib.Path, latent: np.ndarray) -> None:
 
 
 def make_inverter(
-  settings: ConfigDict, system: System
+  settings: ConfigDict, system: System, mesh: Mesh | None = None
 ) -> Callable[..., inversion.Inversion]:
   """The inverter of a run; `settings` is `config.inversion`."""
   return inversion.make_inverter(
@@ -62,21 +90,23 @@ def make_inverter(
     learning_rate=settings.learning_rate,
     pixel_weight=settings.pixel,
     regular_weight=settings.regular,
+    mesh=mesh,
   )
 
 
-def _invert(settings, system, frozen, statistics, missing):
-  """Searches latents one picture at a time, and keeps each when it is found."""
-  invert = make_inverter(settings, system)
-  each = settings.iterations + settings.iterations_w_plus
-  with Progress(each * len(missing)) as progress:
-    for index, (source, path) in enumerate(missing):
-      label = f"{source.path.stem}: inversion"
+def _batches(missing, count, settings, interrupt):
+  """Yields batches of pictures, and what shows the progress of their search."""
+  steps = settings.iterations + settings.iterations_w_plus
+  with Progress(steps * len(missing), active=is_first()) as progress:
+    for first in range(0, len(missing), count):
+      batch = missing[first : first + count]
+      label = f"{batch[0].path.stem}: inversion"
+      if interrupt.came:
+        raise Interrupted(f"{label} not begun")
+      progress.update(steps * first, label=label)
 
-      def show(step, losses, before=index * each, label=label):
-        loss = float(losses["total"][0])
-        progress.update(before + step, loss=loss, label=label)
+      def show(step, losses, first=first):
+        done = min(first + step / steps * count, len(missing))
+        progress.update(int(steps * done), loss=np.mean(losses["total"]))
 
-      progress.update(index * each, label=label)
-      found = invert(frozen, source.image[None], statistics, progress=show)
-      save_latent(path, np.asarray(found.latent[0]))
+      yield batch, show

@@ -2,9 +2,12 @@
 
 Images are in [-1, 1], masks in [0, 1]. Each term is a scalar and unweighted.
 Leading axes, where allowed, share one normalisation: a masked mean over a
-batch weighs every pixel of the batch alike, as the reference does.
+batch weighs every pixel of the batch alike, as the reference does. A batch
+may be split over devices, along the mapped axis `across`: then the mean of
+their results is that of the whole batch.
 """
 
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
@@ -16,15 +19,19 @@ def photometric(
   image: Float[Array, "*b h w c"],
   target: Float[Array, "*b h w c"],
   mask: Float[Array, "*b h w"],
+  *,
+  across: str | None = None,
 ) -> Float[Array, ""]:
   """Mean absolute difference under a mask (GAN2Shape utils.py:106-115)."""
-  return _masked_mean(jnp.abs(image - target), mask)
+  return _masked_mean(jnp.abs(image - target), mask, across)
 
 
 def feature_distance(
   features: tuple[Float[Array, "*b _ _ _"], ...],
   target: tuple[Float[Array, "*b _ _ _"], ...],
   mask: Float[Array, "*b h w"],
+  *,
+  across: str | None = None,
 ) -> Float[Array, ""]:
   """Sum over layers of the masked mean absolute difference of features.
 
@@ -35,9 +42,10 @@ def feature_distance(
     features: maps [*b, h_i, w_i, c_i] whose sides divide the mask's.
     target: maps of the same shapes.
     mask: at full resolution; every layer sees its block means.
+    across: see above.
   """
   return sum(
-    _masked_mean(jnp.abs(a - b), _block_means(mask, *a.shape[-3:-1]))
+    _masked_mean(jnp.abs(a - b), _block_means(mask, *a.shape[-3:-1]), across)
     for a, b in zip(features, target, strict=True)
   )
 
@@ -61,9 +69,12 @@ def latent_offset(offset: Float[Array, "*b n"]) -> Float[Array, ""]:
   return jnp.mean(jnp.square(offset))
 
 
-def _masked_mean(values, mask):
+def _masked_mean(values, mask, across):
   weight = jnp.broadcast_to(mask[..., None], values.shape)
-  return (values * weight).sum() / jnp.maximum(weight.sum(), _MIN_WEIGHT)
+  total = weight.sum()
+  if across is not None:
+    total = jax.lax.pmean(total, across)
+  return (values * weight).sum() / jnp.maximum(total, _MIN_WEIGHT)
 
 
 def _block_means(mask, h, w):

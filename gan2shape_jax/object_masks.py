@@ -1,8 +1,8 @@
 """Object masks that a parsing network finds, kept in the folder of the run.
 
-  masks/NAME.png        the object's share of each pixel, at the size of the run
-  masks/made_from.json  the settings that they belong to; under others, they
-                        are made anew
+  NAME.png        the object's share of each pixel, at the size of the run
+  made_from.json  the settings that they belong to; under others, they are made
+                  anew
 
 A mask that is there is used as it is, so that one may mend it by hand.
 """
@@ -19,32 +19,32 @@ from PIL import Image
 
 from gan2shape_jax.atomic import replacing, writing
 from gan2shape_jax.data import SourcePicture
-from gan2shape_jax.errors import UserError
+from gan2shape_jax.hosts import is_first
 from gan2shape_jax.image_files import open_grey
 from gan2shape_jax.parsing import MaskRule, load_parser, object_mask
 from gan2shape_jax.report import Progress
 from gan2shape_jax.workdir import read_json, write_json
 
 _NOTHING = 0.5  # A mask without a value from here on shows no object.
-_MAX_NAMED = 20
 
 
 def with_masks(
-  config: ConfigDict, workdir: pathlib.Path, sources: list[SourcePicture]
-) -> list[SourcePicture]:
+  config: ConfigDict, folder: pathlib.Path, sources: list[SourcePicture]
+) -> tuple[list[SourcePicture], dict[str, str]]:
   """The pictures with the masks that the configuration asks for.
 
-  Those of `data.mask = "parse"` are looked up or found now; others came with
-  the pictures.
+  Those of `data.mask = "parse"` are looked up in the folder or found now;
+  others came with the pictures.
+
+  Returns:
+    The pictures that show an object; what is wrong with the others, by name.
 
   Raises:
-    UserError: the network cannot be read, or sees no object in a picture; all
-      such pictures are named.
+    UserError: the network cannot be read, or the folder not be written.
   """
   if config.data.mask != "parse":
-    return sources
+    return sources, {}
   params = load_parser(config.weights.parsing, config.parsing.network)
-  folder = workdir / "masks"
   _prepare(folder, config)
   paths = [folder / f"{source.path.stem}.png" for source in sources]
   missing = [
@@ -54,23 +54,17 @@ def with_masks(
   ]
   if missing:
     _parse(config, params, missing)
-  masks = [np.asarray(open_grey(path), np.float32) for path in paths]
-  empty = [
-    f"{source.path} ({path})"
-    for source, path, mask in zip(sources, paths, masks, strict=True)
-    if mask.max() < _NOTHING
-  ]
-  if empty:
-    more = ", ..." if len(empty) > _MAX_NAMED else ""
-    raise UserError(
-      f"{config.weights.parsing}: sees no object in {len(empty)} of"
-      f" {len(sources)} pictures; leave them out, or paint the masks in"
-      f" brackets white: {', '.join(empty[:_MAX_NAMED])}{more}"
-    )
-  return [
-    dataclasses.replace(source, mask=mask)
-    for source, mask in zip(sources, masks, strict=True)
-  ]
+  found, failed = [], {}
+  for source, path in zip(sources, paths, strict=True):
+    mask = np.asarray(open_grey(path), np.float32)
+    if mask.max() < _NOTHING:
+      failed[source.path.stem] = (
+        f"{source.path}: {config.weights.parsing} sees no object there; leave"
+        f" the picture out, or paint {path} white on the object"
+      )
+    else:
+      found.append(dataclasses.replace(source, mask=mask))
+  return found, failed
 
 
 def _prepare(folder, config):
@@ -104,7 +98,7 @@ def _parse(config, params, missing):
     normalize=config.parsing.normalize,
   )
   find = jax.jit(functools.partial(object_mask, rule=rule))
-  with Progress(len(missing)) as progress:
+  with Progress(len(missing), active=is_first()) as progress:
     for index, (source, path) in enumerate(missing):
       progress.update(index, label=f"{source.path.stem}: mask")
       mask = find(params, jnp.asarray(source.image))

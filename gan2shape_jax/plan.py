@@ -1,4 +1,4 @@
-"""What a run is going to do, from its configuration and its pictures."""
+"""What a run is going to do, and on which devices."""
 
 import dataclasses
 import math
@@ -6,6 +6,8 @@ import math
 import jax
 from ml_collections import ConfigDict
 
+from gan2shape_jax.devices import Spread, make_spread
+from gan2shape_jax.errors import UserError
 from gan2shape_jax.inputs import Inputs
 from gan2shape_jax.models.networks import Networks, init_networks
 from gan2shape_jax.schedule import Phase, make_phases
@@ -23,18 +25,28 @@ class Plan:
 
   Attributes:
     phases: of one task.
-    tasks: how many fits there are: one for each picture, or one for all.
-    summary: of the above, a few words.
+    spread: of the pictures that are worked on at once.
+    pictures: how many there are, those of other processes included.
   """
 
   phases: tuple[Phase, ...]
-  tasks: int
-  summary: str
+  spread: Spread
+  pictures: int
 
   @property
   def iterations(self) -> int:
     """Iterations of one task."""
     return sum(phase.iterations for phase in self.phases)
+
+  @property
+  def summary(self) -> str:
+    """The run in a few words."""
+    spread, used = self.spread, self.spread.mesh.devices
+    text = f"{self.pictures} picture(s), {self.iterations} iterations"
+    text += " in all" if spread.shared else " each"
+    if spread.count > 1:
+      text += f", {spread.count} pictures at once"
+    return f"{text}, on {used.size} {used.flat[0].device_kind} device(s)"
 
   def describe(self, config: ConfigDict, inputs: Inputs) -> str:
     """All that will be done, as a text of several lines."""
@@ -69,7 +81,7 @@ class Plan:
 
 def make_plan(config: ConfigDict, inputs: Inputs) -> Plan:
   """Makes the schedule."""
-  schedule, count = config.schedule, len(inputs.sources)
+  schedule = config.schedule
   phases = make_phases(
     stages=schedule.stages,
     first_stage=schedule.first_stage,
@@ -80,17 +92,46 @@ def make_plan(config: ConfigDict, inputs: Inputs) -> Plan:
     if "depth" in inputs.pretrained
     else config.prior.iterations,
   )
-  iterations = sum(phase.iterations for phase in phases)
-  return Plan(
-    phases=phases,
-    tasks=1 if config.joint else count,
-    summary=f"{count} picture(s), {iterations} iterations"
-    f" {'in all' if config.joint else 'each'}",
-  )
+  spread = plan_devices(config, inputs.count)
+  return Plan(phases, spread, inputs.count)
+
+
+def plan_devices(config: ConfigDict, count: int) -> Spread:
+  """The spread of `count` pictures, those of other processes included.
+
+  Raises:
+    UserError: the devices cannot be divided as the configuration asks for.
+  """
+  samples, processes = config.devices.samples, jax.process_count()
+  if jax.local_device_count() % samples:
+    raise UserError(
+      f"config: devices.samples={samples} does not divide the"
+      f" {jax.local_device_count()} device(s) at hand"
+    )
+  if not config.joint:
+    mine = -(-count // processes)
+    each = config.devices.fits
+    return make_spread(jax.local_devices(), mine, samples=samples, each=each)
+  rows = config.schedule.pictures
+  groups = jax.device_count() // samples
+  if rows > count or (processes > 1 and rows % groups):
+    raise UserError(
+      f"config: schedule.pictures={rows} must be at most the {count} pictures"
+      + (f" and a multiple of {groups} devices" if processes > 1 else "")
+    )
+  return make_spread(jax.devices(), rows, samples=samples, shared=True)
+
+
+def share_of_process(config: ConfigDict, count: int) -> list[int]:
+  """Numbers of the pictures that this process works on."""
+  if not config.joint:
+    return list(range(jax.process_index(), count, jax.process_count()))
+  rows = plan_devices(config, count).numbers
+  return [n for n in range(count) if n % config.schedule.pictures in rows]
 
 
 def estimate_memory(config: ConfigDict, inputs: Inputs) -> int:
-  """Bytes that the largest program needs, roughly.
+  """Bytes that the largest program needs on a device, roughly.
 
   Weights and samples are counted exactly; maps inside networks by the rule
   that a gradient keeps a few arrays for each.

@@ -9,23 +9,25 @@ unless `--workdir` names another folder.
 """
 
 import pathlib
-from typing import Any
 
 from ml_collections import ConfigDict, FrozenConfigDict
 
 from gan2shape_jax import cli
 from gan2shape_jax.atomic import writing
 from gan2shape_jax.errors import UserError
+from gan2shape_jax.outcome import Outcome
 
 
-def run(config: ConfigDict, workdir: pathlib.Path) -> dict[str, Any]:
+def main(config: ConfigDict, workdir: pathlib.Path) -> None:
+  """Predicts, and tells what went wrong."""
+  cli.conclude(run(config, workdir))
+
+
+def run(config: ConfigDict, workdir: pathlib.Path) -> Outcome:
   """Predicts the shapes of all pictures of the configuration.
 
-  Returns:
-    The rows of metrics.json by picture name.
-
   Raises:
-    UserError: a mistake in the input.
+    UserError: a mistake in the input, or no picture can be used.
   """
   from gan2shape_jax import results, sources
   from gan2shape_jax.config import validate
@@ -45,7 +47,11 @@ def run(config: ConfigDict, workdir: pathlib.Path) -> dict[str, Any]:
     FrozenConfigDict(config), load_gan(config.weights.gan).arch
   )
   params = load_networks(config.weights.networks, system.networks)
-  pictures = with_masks(config, workdir, sources.load_sources(config))
+  pictures, failed, _ = sources.load_sources(config)
+  pictures, empty = with_masks(config, workdir / "masks", pictures)
+  failed |= empty
+  if not pictures:
+    raise UserError("; ".join(failed.values()))
   rows = {}
   with writing(workdir, "--workdir"), Progress(len(pictures)) as progress:
     for index, source in enumerate(pictures):
@@ -65,9 +71,9 @@ def run(config: ConfigDict, workdir: pathlib.Path) -> dict[str, Any]:
         rows[name],
       )
     progress.update(len(pictures))
-    write_metrics(workdir, rows)
-  return rows
+    write_metrics(workdir, rows, failed=failed)
+  return Outcome(rows, failed)
 
 
 if __name__ == "__main__":
-  cli.run(run, suffix="_predictions")
+  cli.run(main, suffix="_predictions")

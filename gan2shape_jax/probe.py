@@ -21,7 +21,7 @@ import numpy as np
 from absl import flags
 from ml_collections import ConfigDict
 
-from gan2shape_jax import cli
+from gan2shape_jax import cli, programs
 from gan2shape_jax.atomic import writing
 
 FLAGS = flags.FLAGS
@@ -86,7 +86,7 @@ def probe(
   import jax
   import jax.numpy as jnp
 
-  from gan2shape_jax import fitting, latents, steps
+  from gan2shape_jax import latents, steps
   from gan2shape_jax.inputs import load_inputs
   from gan2shape_jax.inversion import LatentStatistics
   from gan2shape_jax.losses import photometric
@@ -115,18 +115,18 @@ def probe(
       if latent is None:
         found = invert(frozen, source.image[None], statistics)
         latent = np.asarray(found.latent[0])
-      drawn = fitting.synthesize(system)(frozen, latent)
+      drawn = programs.synthesize(system)(frozen, latent)
       picture = to_picture(source, latent=latent, gan_image=drawn)
       if networks:
-        canonical = fitting.reconstruct(system)(networks, picture)
+        canonical = programs.reconstruct(system)(networks, picture)
       else:
         canonical = _prior_shape(system, picture)
-      data = fitting.prepare_project(system)(frozen, picture, canonical)
+      data = programs.prepare_project(system)(frozen, picture, canonical)
       for name, quantity in QUANTITIES.items():
         progress.update(progress.step + 1, label=f"{source.path.stem}: {name}")
         pseudo = render(data, _changes(config, quantity, values))
         if networks:
-          projected = fitting.project(system)(
+          projected = programs.project(system)(
             networks, frozen, data, pseudo.image
           )
         else:

@@ -59,20 +59,22 @@ def write_metrics(
   workdir: str | Path,
   rows: Mapping[str, Row],
   stages: Mapping[str, Mapping[str, Row]] | None = None,
+  failed: Mapping[str, str] | None = None,
 ) -> None:
   """Writes metrics.json and metrics.csv.
 
   The JSON object has `pictures`, the rows by picture name, `mean`, the means
-  over the pictures that have the metric, and `stages`; the table has the first
-  two, with the means in the last line. A number that is not finite is null (an
-  empty cell), and so is a mean over one: a failed picture is not left out
-  silently.
+  over the pictures that have the metric, `stages` and `failed`; the table has
+  the first two, with the means in the last line. A number that is not finite is
+  null (an empty cell), and so is a mean over one: a failed picture is not left
+  out silently.
 
   Args:
     workdir: existing folder.
     rows: metrics of each picture by its name; see `methods.METRICS` for the
       customary ones, which come first in this order.
     stages: numbers of the stages of each fit, for the JSON object only.
+    failed: what went wrong, by picture; likewise.
   """
   present = {metric for row in rows.values() for metric in row}
   metrics = [m for m in METRICS if m in present]
@@ -88,6 +90,8 @@ def write_metrics(
   content = {"pictures": pictures, "mean": mean}
   if stages:
     content["stages"] = stages
+  if failed:
+    content["failed"] = dict(failed)
   with replacing(Path(workdir) / "metrics.json") as part:
     part.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
   table = io.StringIO()
@@ -116,10 +120,15 @@ class Progress:
     label: str = "",
     start: int = 0,
     seconds_between_lines: float = 5.0,
+    active: bool = True,
     stream: io.TextIOBase | None = None,
   ):
-    """Begins at iteration `start` of `total`; the stream is stdout if None."""
+    """Begins at iteration `start` of `total`; the stream is stdout if None.
+
+    With `active` false (on every host but the first) it shows nothing.
+    """
     self._stream = stream or sys.stdout
+    self._active = active
     self._interval = seconds_between_lines
     self._start, self._total = start, total
     self.step = start
@@ -127,7 +136,7 @@ class Progress:
     self._label, self._loss = label, None
     self._began = self._last_line = time.monotonic()
     self._bar = None
-    if self._stream.isatty():
+    if active and self._stream.isatty():
       self._bar = tqdm(
         desc=label,
         total=total,
@@ -142,7 +151,7 @@ class Progress:
   def __exit__(self, *exception) -> None:
     if self._bar is not None:
       self._bar.close()
-    elif self._shown != self.step:
+    elif self._active and self._shown != self.step:
       self._print_line()
 
   def update(
@@ -167,7 +176,7 @@ class Progress:
       if self._loss is not None:
         self._bar.set_postfix_str(f"loss {self._loss:.4f}", refresh=False)
       self._bar.update(step - self._bar.n)
-    elif time.monotonic() - self._last_line >= self._interval:
+    elif self._active and time.monotonic() - self._last_line >= self._interval:
       self._print_line()
 
   def _print_line(self) -> None:

@@ -20,12 +20,12 @@ from jaxtyping import Array, Float
 from ml_collections import ConfigDict
 from PIL import Image
 
-from gan2shape_jax import diagnostics, fitting, sheets
+from gan2shape_jax import diagnostics, programs, sheets
 from gan2shape_jax.data import SourcePicture
 from gan2shape_jax.export import export_picture
 from gan2shape_jax.methods import ERRORS, METHODS
 from gan2shape_jax.system import System
-from gan2shape_jax.types import GroundTruth, Picture
+from gan2shape_jax.types import GroundTruth, Picture, Reconstruction
 from gan2shape_jax.workdir import read_json, write_json
 
 Params = dict[str, Any]
@@ -61,12 +61,12 @@ def figures(
   flat = jnp.full_like(picture.mask, system.camera.rotation_center)
   prior = system.prior_depth(picture.mask)
   found = {
-    "flat": fitting.compare(flat, everywhere, truth, system.camera),
-    "prior": fitting.compare(prior, everywhere, truth, system.camera),
+    "flat": programs.compare(flat, everywhere, truth, system.camera),
+    "prior": programs.compare(prior, everywhere, truth, system.camera),
   }
   for method, networks in {"prediction": pretrained, "fit": params}.items():
     if networks.keys() == set(system.networks._fields):
-      found[method] = fitting.evaluate(system, networks, picture, truth)
+      found[method] = programs.evaluate(system, networks, picture, truth)
   return {
     METHODS[method] + name: float(errors[name])
     for method, errors in found.items()
@@ -78,8 +78,9 @@ def report_stage(
   path: pathlib.Path,
   system: System,
   frozen: Params,
-  fit: fitting.Fit,
-  pictures: Picture,
+  params: Params,
+  pictures: list[Picture],
+  canonical: list[Reconstruction],
   truths: list[GroundTruth | None],
   heldout: list[SourcePicture],
 ) -> Row:
@@ -89,8 +90,9 @@ def report_stage(
     path: of both files, without their endings.
     system: the fixed parts of the run.
     frozen: the weights that nobody trains.
-    fit: the state at the end of the stage.
-    pictures: that were fitted, [p].
+    params: of the networks at the end of the stage.
+    pictures: that were fitted.
+    canonical: what the samples of the stage are renderings of.
     truths: their true shapes, where known.
     heldout: pictures with true depth that were not fitted.
 
@@ -98,15 +100,13 @@ def report_stage(
     See `diagnostics.summarize`; `side` and `mad`, means over the pictures with
     true depth; `heldout_side` and `heldout_mad`, of predictions.
   """
-  count = len(truths)
-  rows = [_take(pictures, i) for i in range(min(count, _SHOWN))]
-  preview = [fitting.preview(system, fit.params, row) for row in rows]
+  preview = [programs.preview(system, params, p) for p in pictures[:_SHOWN]]
   save_image(path.with_suffix(".png"), jnp.concatenate(preview))
 
-  row = _follow(system, frozen, fit, pictures)
+  row = _follow(system, frozen, params, pictures, canonical)
   known = [
-    (_take(pictures, i), truth)
-    for i, truth in enumerate(truths)
+    (picture, truth)
+    for picture, truth in zip(pictures, truths, strict=True)
     if truth is not None
   ]
   unseen = [
@@ -116,7 +116,7 @@ def report_stage(
   ]
   for prefix, pairs in (("", known), ("heldout_", unseen)):
     errors = [
-      fitting.evaluate(system, fit.params, picture, truth)
+      programs.evaluate(system, params, picture, truth)
       for picture, truth in pairs
     ]
     for name in ERRORS if errors else ():
@@ -125,18 +125,17 @@ def report_stage(
   return row
 
 
-def _follow(system, frozen, fit, pictures) -> Row:
+def _follow(system, frozen, params, pictures, canonical) -> Row:
   """Diagnostics of some of the pictures, evenly taken from all of them."""
-  count = len(pictures.image)
+  count = len(pictures)
   chosen = np.unique(np.linspace(0, count - 1, _FOLLOWED).astype(int))
   follow = diagnostics.follow(system)
   parts = []
   for i in chosen:
-    picture, canonical = _take((pictures, fit.canonical), int(i))
-    data = fitting.prepare_project(system)(frozen, picture, canonical)
+    data = programs.prepare_project(system)(frozen, pictures[i], canonical[i])
     for batch in range(_BATCHES):
-      key = jax.random.fold_in(jax.random.fold_in(fit.key, i), batch)
-      parts.append(follow(fit.params, frozen, data, key))
+      key = jax.random.fold_in(jax.random.key(i), batch)
+      parts.append(follow(params, frozen, data, key))
   joined = jax.tree.map(lambda *x: np.concatenate(x), *parts)
   return diagnostics.summarize(joined)
 
@@ -165,11 +164,12 @@ def to_picture(
   )
 
 
-def show_inversion(folder: pathlib.Path, pictures: Picture) -> None:
+def show_inversion(folder: pathlib.Path, pictures: list[Picture]) -> None:
   """Writes the pictures beside the GAN's renditions of their latents."""
-  rows = jnp.concatenate(
-    [pictures.image[:_SHOWN], pictures.gan_image[:_SHOWN]], axis=2
-  )
+  rows = [
+    jnp.concatenate([picture.image, picture.gan_image], axis=1)
+    for picture in pictures[:_SHOWN]
+  ]
   save_image(folder / "inversion.png", jnp.concatenate(rows))
 
 
@@ -184,14 +184,14 @@ def export(
   frozen: Params | None = None,
 ) -> None:
   """Writes the files of `export.py`; by the GAN too if `frozen` is given."""
-  reconstruction = fitting.reconstruct(system)(params, picture)
+  reconstruction = programs.reconstruct(system)(params, picture)
   project = None
   if frozen is not None:
     project = partial(
-      fitting.project(system),
+      programs.project(system),
       params,
       frozen,
-      fitting.prepare_project(system)(frozen, picture, reconstruction),
+      programs.prepare_project(system)(frozen, picture, reconstruction),
     )
   if not config.output.mask:
     reconstruction = reconstruction.replace(mask=None)
@@ -219,7 +219,3 @@ def save_image(path: pathlib.Path, image: Any) -> None:
   """Writes an image in [-1, 1]; makes its folder when missing."""
   path.parent.mkdir(parents=True, exist_ok=True)
   Image.fromarray(sheets.to_uint8(image)).save(path)
-
-
-def _take(tree, index):
-  return jax.tree.map(lambda x: x[index], tree)

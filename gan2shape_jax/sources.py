@@ -1,21 +1,50 @@
 """The pictures that a configuration names."""
 
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
+
 from ml_collections import ConfigDict
 
-from gan2shape_jax.data import SourcePicture, list_pictures, load_pictures
+from gan2shape_jax.data import (
+  SourcePicture,
+  list_pictures,
+  load_picture,
+  load_pictures,
+)
 from gan2shape_jax.errors import UserError
 from gan2shape_jax.models.architecture import Architecture
 
 
+class Sources(NamedTuple):
+  """Pictures, and those that cannot be used.
+
+  Attributes:
+    pictures: in the order of the list.
+    failed: what is wrong with the others, by name.
+    count: how many the list has, those of other processes included.
+  """
+
+  pictures: list[SourcePicture]
+  failed: dict[str, str]
+  count: int
+
+
 def load_sources(
-  config: ConfigDict, arch: Architecture | None = None
-) -> list[SourcePicture]:
-  """Loads the pictures of a configuration, with all problems in one error.
+  config: ConfigDict,
+  arch: Architecture | None = None,
+  *,
+  share: Callable[[int], Iterable[int]] = range,
+) -> Sources:
+  """Loads the pictures of a configuration.
 
   Args:
     config: see `config.data`.
     arch: of the GAN whose latents belong to the pictures; None leaves the
       latents out.
+    share: of how many pictures there are, the numbers of those to load.
+
+  Raises:
+    UserError: the list is at fault, or chooses nothing.
   """
   data = config.data
   paths = list_pictures(data.pictures, root=data.root or None)
@@ -25,14 +54,28 @@ def load_sources(
       f"{data.pictures}: has {len(paths)} picture(s), none from number"
       f" data.first={data.first} on"
     )
-  return _load(config, paths[data.first : last], arch, data.ground_truth)
+  paths = paths[data.first : last]
+  options = _options(config, arch, data.ground_truth)
+  pictures, failed = [], {}
+  for number in share(len(paths)):
+    path = paths[number]
+    try:
+      pictures.append(load_picture(path, number=number, **options))
+    except UserError as error:
+      failed[path.stem] = str(error)
+  return Sources(pictures, failed, len(paths))
 
 
 def load_heldout(config: ConfigDict) -> list[SourcePicture]:
-  """Loads the pictures with true depth that training only predicts, if any."""
+  """Loads the pictures with true depth that training only predicts, if any.
+
+  Raises:
+    UserError: all that is wrong with them.
+  """
   if not config.data.heldout:
     return []
-  return _load(config, list_pictures(config.data.heldout), None, True)
+  paths = list_pictures(config.data.heldout)
+  return load_pictures(paths, **_options(config, None, True))
 
 
 def common_size(config: ConfigDict, sources: list[SourcePicture]) -> int | None:
@@ -55,9 +98,8 @@ def common_size(config: ConfigDict, sources: list[SourcePicture]) -> int | None:
   return sources[0].source_size
 
 
-def _load(config, paths, arch, ground_truth):
-  return load_pictures(
-    paths,
+def _options(config, arch, ground_truth):
+  return dict(
     image_size=config.image_size,
     n_latent=arch.n_latent if arch else 0,
     latent_size=arch.latent_size if arch else 0,

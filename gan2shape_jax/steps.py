@@ -9,9 +9,11 @@ terms)`: `params` are the five networks' parameters, `frozen` the weights that
 nobody trains, `data` what `prepare_*` computed once at the start of the phase,
 `terms` the weighted summands of the total by name. A leading axis `f` counts
 the shape (0) and, where `flip` is set, its mirror image (1), which has to
-explain the picture under the same view and light.
+explain the picture under the same view and light. Where devices share a batch
+of samples, each finds the loss of its part; the mean of them is the loss.
 """
 
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -19,6 +21,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from gan2shape_jax import inference, losses, priors
+from gan2shape_jax.devices import all_samples, my_samples, sample_axis
 from gan2shape_jax.render import compose, geometry, sampling, shading
 from gan2shape_jax.system import System
 from gan2shape_jax.types import Picture, Reconstruction
@@ -253,11 +256,16 @@ def project_loss(
   projected, offset = project(system, params, frozen, data, pseudo.image)
   features = jax.vmap(lambda image: system.features(frozen, image))
   feature = losses.feature_distance(
-    features(projected), features(pseudo.image), pseudo.mask
+    features(projected),
+    features(pseudo.image),
+    pseudo.mask,
+    across=sample_axis(),
   )
   return _total(
     {
-      "pixel": losses.photometric(projected, pseudo.image, pseudo.mask),
+      "pixel": losses.photometric(
+        projected, pseudo.image, pseudo.mask, across=sample_axis()
+      ),
       "feature": feature,
       "offset": system.offset_weight * losses.latent_offset(offset),
     }
@@ -274,12 +282,12 @@ def collect(
   """One batch of fresh projected samples for step 3."""
   pseudo = _sample_batch(system, key, data)
   images, _ = project(system, params, frozen, data, pseudo.image)
-  return pseudo._replace(image=images)
+  return all_samples(pseudo._replace(image=images))
 
 
 def _sample_batch(system, key, data):
   keys = jax.random.split(key, system.batch_size)
-  change = jax.vmap(lambda key: sample_change(system, key))(keys)
+  change = jax.vmap(lambda key: sample_change(system, key))(my_samples(keys))
   return jax.vmap(lambda change: render_pseudo(system, data, change))(change)
 
 
@@ -332,7 +340,7 @@ def shape_loss(
 ) -> Loss:
   """One shape and albedo explain the picture and a batch of samples (eq. 4)."""
   del key
-  batch = data.samples
+  batch = my_samples(data.samples)
   depth = with_mirror(inference.predict_depth(system, params, data.image), flip)
   albedo = system.networks.albedo.apply(params["albedo"], data.image)
   albedo = with_mirror(albedo, flip)
@@ -365,17 +373,21 @@ def shape_loss(
     return distance(jax.vmap(features)(rendered * mask), features(image * mask))
 
   perceptual = jax.vmap(perceptual_distance)(rendered, images, mask).sum(1)
-  pixel = jax.vmap(losses.photometric, in_axes=(1, None, None))
+
+  def pixel(rendered, image, mask, across=None):
+    compare = partial(losses.photometric, across=across)
+    return jax.vmap(compare, (1, None, None))(rendered, image, mask).sum()
+
   direction = light.direction[0]
   smooth = jax.vmap(losses.smoothness)(depth) + jax.vmap(
     lambda n: losses.smoothness(shading.lambertian(n, direction))
   )(normal)
   return _total(
     {
-      "pixel": pixel(rendered[:1], images[:1], mask[:1]).sum(),
+      "pixel": pixel(rendered[:1], images[:1], mask[:1]),
       "perceptual": system.perceptual_weight * perceptual[0],
       "smooth": system.smooth_weight * smooth.mean(),
-      "sample_pixel": pixel(rendered[1:], images[1:], mask[1:]).sum(),
+      "sample_pixel": pixel(rendered[1:], images[1:], mask[1:], sample_axis()),
       "sample_perceptual": system.perceptual_weight * perceptual[1:].mean(),
       "sample_view": system.view_weight
       * jnp.mean(jnp.abs(view[1:, :3] - batch.view[:, :3])),

@@ -1,326 +1,224 @@
 """The loop: pictures in, shapes out; stopped at any time, it can be resumed.
 
 It reads from top to bottom: check and load everything, find the latents, fit
-task after task, write what was found. A task is one picture with networks of
-its own or, in joint training, all pictures with shared networks. The folder of
-a run:
+group after group, write what was found. A group is what is worked on at once:
+as many pictures with networks of their own as the devices hold or, in joint
+training, all pictures with shared networks. The folder of a run:
 
   config.json            what was asked for; another request is refused
   masks/                 of pictures whose masks had to be found
   latents/NAME.npy       latents of pictures that came without one
-  checkpoints/           the state of the fit that is under way
+  checkpoints/           the state of the fits that are under way
   networks/              joint training: the weights after the latest stage
   results/NAME/          what was found for a picture, see export.py
   results/NAME/stages/   how the shape grew, a picture and numbers per stage
   results/NAME/metrics.json  written last: the picture is done
-  metrics.json, .csv     all pictures and their means
+  metrics.json, .csv     all pictures, their means, and what went wrong
   diagnostics.png        how well views and lights were followed, per stage
   logs/                  TensorBoard
 
-In joint training the stages lie in results/joint.
+In joint training the stages lie in results/joint. Of several processes each
+works on pictures of its own and writes their results; the first one logs, and
+writes what concerns all.
 """
 
-import dataclasses
-import math
 import pathlib
-import time
 from functools import partial
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from ml_collections import ConfigDict
 
-from gan2shape_jax import fitting, results
+from gan2shape_jax import fitting, hosts, programs, results
+from gan2shape_jax.atomic import writing
 from gan2shape_jax.checkpoint import Checkpoints
 from gan2shape_jax.data import SourcePicture
-from gan2shape_jax.inputs import load_inputs
+from gan2shape_jax.devices import Kind
+from gan2shape_jax.groups import Group, joint_group, separate_groups
+from gan2shape_jax.inputs import Inputs, load_inputs
+from gan2shape_jax.interrupt import Interrupt
 from gan2shape_jax.inversion import LatentStatistics
 from gan2shape_jax.latents import find_latents
-from gan2shape_jax.models.networks import init_networks
-from gan2shape_jax.plan import make_plan
+from gan2shape_jax.loop import Failures, GroupLoop, Run, take_pictures
+from gan2shape_jax.outcome import Outcome, join
+from gan2shape_jax.plan import Plan, make_plan, share_of_process
 from gan2shape_jax.plots import plot_stages
-from gan2shape_jax.pretrained import save_networks
 from gan2shape_jax.report import Progress, Report, write_metrics
-from gan2shape_jax.schedule import Phase
-from gan2shape_jax.system import System
 from gan2shape_jax.types import Picture
 from gan2shape_jax.workdir import claim_workdir, read_json, write_json
 
-Params = dict[str, Any]
-Row = dict[str, float]
 
-
-@dataclasses.dataclass(frozen=True)
-class Run:
-  """What stays the same while task after task is done.
-
-  Attributes that need a word:
-    pretrained: the networks to start from, by name; the others start afresh.
-    heldout: pictures with true depth that joint training only predicts.
-  """
-
-  config: ConfigDict
-  workdir: pathlib.Path
-  system: System
-  frozen: Params
-  pretrained: Params
-  heldout: list[SourcePicture]
-  phases: tuple[Phase, ...]
-  checkpoints: Checkpoints
-  report: Report
-  progress: Progress
-
-  @property
-  def iterations(self) -> int:
-    """Iterations of one task."""
-    return sum(phase.iterations for phase in self.phases)
-
-  def folder(self, name: str) -> pathlib.Path:
-    """Where the results of a picture or task go."""
-    return self.workdir / "results" / name
-
-
-@dataclasses.dataclass(frozen=True)
-class Task:
-  """Pictures that share networks: one, or all of them in joint training."""
-
-  index: int
-  name: str
-  sources: list[SourcePicture]
-  latents: list[np.ndarray]
-
-
-def run(config: ConfigDict, workdir: pathlib.Path) -> dict[str, Row]:
+def run(config: ConfigDict, workdir: pathlib.Path) -> Outcome:
   """Fits all pictures of the configuration, or what is left of them.
-
-  Returns:
-    The rows of metrics.json by picture name.
 
   Raises:
     UserError: a mistake in the input, before any long work starts.
-    FloatingPointError: a loss is not finite.
+    Interrupted: the run was asked to stop, and saved what it had.
   """
-  inputs = load_inputs(config, workdir)
+  share = partial(share_of_process, config)
+  inputs = load_inputs(config, workdir, leave_out=True, share=share)
   plan = make_plan(config, inputs)
   claim_workdir(workdir, config)
-  gan, system, frozen = inputs.gan, inputs.system, inputs.frozen
-  sources, iterations = inputs.sources, plan.iterations
-  print(
-    f"{plan.summary}, on {jax.device_count()} {jax.devices()[0].device_kind}"
-    f" device(s); results in {workdir}",
-    flush=True,
-  )
-  for source in sources:
-    results.save_image(
-      workdir / "results" / source.path.stem / "input.png", source.image
-    )
-  spread = LatentStatistics(gan.mean_latent, gan.latent_std)
-  latents = find_latents(config, workdir, system, frozen, spread, sources)
+  if hosts.is_first():
+    print(f"{plan.summary}; results in {workdir}", flush=True)
   with (
-    Checkpoints(workdir / "checkpoints") as checkpoints,
-    Report(workdir) as report,
-    Progress(iterations * plan.tasks) as progress,
+    writing(workdir, "--workdir"),
+    Interrupt(together=config.joint) as interrupt,
   ):
-    context = Run(
-      config=config,
-      workdir=workdir,
-      system=system,
-      frozen=frozen,
-      pretrained=inputs.pretrained,
-      heldout=inputs.heldout,
-      phases=plan.phases,
-      checkpoints=checkpoints,
-      report=report,
-      progress=progress,
-    )
-    rows = {}
-    for task in _tasks(config, sources, latents):
-      rows |= do_task(context, task)
-      progress.update((task.index + 1) * iterations)
-  stages = results.read_stages(workdir)
-  write_metrics(workdir, rows, stages)
-  plot_stages(workdir / "diagnostics.png", stages)
-  return rows
+    mine = do_pictures(config, workdir, inputs, plan, interrupt)
+  outcome = join(Outcome(*part) for part in hosts.gather(mine))
+  if hosts.is_first():
+    stages = results.read_stages(workdir)
+    with writing(workdir, "--workdir"):
+      write_metrics(workdir, outcome.rows, stages, outcome.failed)
+      plot_stages(workdir / "diagnostics.png", stages)
+  return outcome
 
 
-def _tasks(config, sources, latents) -> list[Task]:
-  if config.joint:
-    return [Task(0, "joint", sources, latents)]
-  return [
-    Task(index, source.path.stem, [source], [latent])
-    for index, (source, latent) in enumerate(zip(sources, latents, strict=True))
-  ]
+def do_pictures(
+  config: ConfigDict,
+  workdir: pathlib.Path,
+  inputs: Inputs,
+  plan: Plan,
+  interrupt: Interrupt,
+) -> Outcome:
+  """Does what is left of the pictures of this process."""
+  for source in inputs.sources:
+    path = workdir / "results" / source.path.stem / "input.png"
+    results.save_image(path, source.image)
+  statistics = LatentStatistics(inputs.gan.mean_latent, inputs.gan.latent_std)
+  latents = find_latents(config, workdir, inputs, statistics, interrupt)
+  sources = [s for s in inputs.sources if s.path.stem in latents]
+  failed = inputs.failed | {
+    source.path.stem: f"{source.path}: the search for its latent diverged"
+    for source in inputs.sources
+    if source.path.stem not in latents
+  }
+  first = hosts.is_first()
+  with (
+    Checkpoints(workdir / "checkpoints", together=config.joint) as checkpoints,
+    Report(workdir, active=first) as report,
+  ):
+    groups = _groups(workdir, plan, sources, checkpoints.latest_progress())
+    with Progress(plan.iterations * len(groups), active=first) as progress:
+      context = Run(
+        config=config,
+        workdir=workdir,
+        inputs=inputs,
+        plan=plan,
+        fitter=fitting.Fitter(inputs.system, plan.spread),
+        frozen=plan.spread.place(inputs.frozen, Kind.FIXED),
+        interrupt=interrupt,
+        checkpoints=checkpoints,
+        report=report,
+        progress=progress,
+      )
+      for index, group in enumerate(groups):
+        before = index * plan.iterations
+        failed |= do_group(context, group, latents, before)
+        progress.update(before + plan.iterations)
+  names = [source.path.stem for source in sources]
+  rows = {n: read_json(_row(workdir, n)) for n in names if n not in failed}
+  return Outcome(rows, failed)
 
 
-# --- One task. ---------------------------------------------------------------
+def _row(workdir: pathlib.Path, name: str) -> pathlib.Path:
+  """The figures of a picture; where they are, the picture is done."""
+  return workdir / "results" / name / "metrics.json"
 
 
-def do_task(context: Run, task: Task) -> dict[str, Row]:
-  """Does what is left of a task: the fit, the results of each picture.
+def _groups(
+  workdir: pathlib.Path,
+  plan: Plan,
+  sources: list[SourcePicture],
+  progress: dict[str, Any] | None,
+) -> list[Group]:
+  """What is left to be done; first what the latest checkpoint holds."""
+  left = [s for s in sources if not _row(workdir, s.path.stem).exists()]
+  if not left:
+    return []
+  if plan.spread.shared:
+    return [joint_group(sources, plan.spread, plan.pictures)]
+  begun = []
+  if progress is not None and progress["rows"] == plan.spread.count:
+    begun = [s for s in sources if s.path.stem in progress["fits"]]
+  if not any(source in begun for source in left):
+    begun = []
+  return separate_groups(left, begun, plan.spread)
+
+
+def do_group(
+  context: Run, group: Group, latents: dict[str, np.ndarray], before: int
+) -> Failures:
+  """Does what is left of a group: its fits, the results of each picture.
+
+  Args:
+    context: of the run.
+    group: the pictures.
+    latents: of the pictures, by name.
+    before: iterations of the groups before this one.
 
   Returns:
-    The figures of its pictures by name.
+    What went wrong, by name of the picture.
   """
-  names = [source.path.stem for source in task.sources]
-  done = [context.folder(name) / "metrics.json" for name in names]
-  if not all(path.exists() for path in done):
-    pictures = _load_task(context, task)
-    params, seconds = fit_pictures(context, task, pictures)
-    for i, source in enumerate(task.sources):
-      if not done[i].exists():
-        picture = jax.tree.map(lambda x, i=i: x[i], pictures)
-        row = results.figures(
-          context.system,
-          params,
-          picture,
-          source.ground_truth,
-          pretrained=context.pretrained,
-        )
-        row["seconds"] = seconds / len(names)
-        if context.config.output.export:
-          results.export(
-            context.config,
-            context.folder(names[i]),
-            names[i],
-            context.system,
-            picture,
-            params,
-            row,
-            context.frozen,
-          )
-        write_json(done[i], row)
-  return {n: read_json(path) for n, path in zip(names, done, strict=True)}
+  spread = context.plan.spread
+  pictures = _load_group(context, group, latents)
+  loop = GroupLoop(context, group, pictures, before)
+  params = loop.run()
+  failed = {}
+  for row, fit in enumerate(group.fits):
+    names = group.names(fit)
+    if fit in loop.failed:
+      failed |= dict.fromkeys(names, loop.failed[fit])
+      continue
+    networks = spread.take(params, Kind.OWN, row)
+    single = take_pictures(spread, group, fit, pictures)
+    for place, picture in zip(group.fits[fit], single, strict=True):
+      seconds = loop.seconds / sum(map(len, group.fits.values()))
+      _write_results(context, group.at(place), picture, networks, seconds)
+  return failed
 
 
-def _load_task(context: Run, task: Task) -> Picture:
-  """The pictures of a task on the device, [p]."""
-  synthesize = fitting.synthesize(context.system)
-  pictures = [
-    Picture(
-      image=jnp.asarray(source.image),
-      mask=jnp.asarray(source.mask),
-      latent=jnp.asarray(latent),
-      gan_image=synthesize(context.frozen, latent),
+def _load_group(context, group, latents) -> Picture:
+  """The pictures of a group on the devices, [n, p]."""
+  synthesize = programs.synthesize(context.inputs.system)
+
+  def load(source):
+    latent = latents[source.path.stem]
+    image = synthesize(context.inputs.frozen, latent)
+    picture = results.to_picture(source, latent=latent, gan_image=image)
+    return jax.tree.map(np.asarray, picture)
+
+  loaded = {s.path.stem: load(s) for row in group.grid for s in row}
+  rows = [[loaded[source.path.stem] for source in row] for row in group.grid]
+  stack = lambda trees: jax.tree.map(lambda *x: np.stack(x), *trees)  # noqa: E731
+  return context.plan.spread.place(stack(map(stack, rows)), Kind.ROWS)
+
+
+def _write_results(context, source, picture, params, seconds) -> None:
+  """Writes what was found for a picture, unless it is there."""
+  name, inputs = source.path.stem, context.inputs
+  done = _row(context.workdir, name)
+  if done.exists():
+    return
+  row = results.figures(
+    inputs.system,
+    params,
+    picture,
+    source.ground_truth,
+    pretrained=inputs.pretrained,
+  )
+  row["seconds"] = seconds
+  if context.config.output.export:
+    results.export(
+      context.config,
+      context.folder(name),
+      name,
+      inputs.system,
+      picture,
+      params,
+      row,
+      inputs.frozen,
     )
-    for source, latent in zip(task.sources, task.latents, strict=True)
-  ]
-  return jax.tree.map(lambda *parts: jnp.stack(parts), *pictures)
-
-
-def fit_pictures(
-  context: Run, task: Task, pictures: Picture
-) -> tuple[Params, float]:
-  """Fits the networks to pictures [p], from where the fit was left.
-
-  Returns:
-    The parameters and the seconds it took, all runs together.
-  """
-  system, phases = context.system, context.phases
-  key = jax.random.fold_in(jax.random.key(context.config.seed), task.index)
-  results.show_inversion(context.folder(task.name) / "stages", pictures)
-  fit, first, seconds = _resume_or_start(context, task, pictures, key)
-  clock = time.monotonic() - seconds
-  for number in range(first, len(phases)):
-    if number != first:
-      fit = fitting.enter_phase(
-        system, phases, number, pictures, key, fit.params, fit.canonical
-      )
-    fit = _run_phase(context, Place(task, number), fit, pictures, clock)
-    if phases[number].step in ("prior", "shape"):
-      _end_stage(context, Place(task, number), fit, pictures)
-  return fit.params, time.monotonic() - clock
-
-
-@dataclasses.dataclass(frozen=True)
-class Place:
-  """Where in a run something happens: which task, which phase of it."""
-
-  task: Task
-  phase: int
-
-
-def _run_phase(
-  context: Run,
-  place: Place,
-  fit: fitting.Fit,
-  pictures: Picture,
-  clock: float,
-) -> fitting.Fit:
-  """Runs the rest of a phase, chunk by chunk."""
-  system, phase = context.system, context.phases[place.phase]
-  name = place.task.name
-  label = f"{name}: stage {phase.stage}, {phase.step}"
-  chunk = fitting.phase_chunk(system, phase.step, phase.flip)
-  done = int(fit.iteration)
-  before = sum(p.iterations for p in context.phases[: place.phase])
-  before += place.task.index * context.iterations
-  context.progress.update(before + done, label=label)
-  data = fitting.prepare_phase(system, phase, context.frozen, fit, pictures)
-  saved = time.monotonic()
-  while done < phase.iterations:
-    length = min(context.config.run.chunk, phase.iterations - done)
-    fit, losses = chunk(fit, context.frozen, data, length=length)
-    done += length
-    means = {name: float(np.mean(rows)) for name, rows in losses.items()}
-    if not math.isfinite(means["total"]):
-      raise FloatingPointError(
-        f"{label}: the loss is not finite within {length} iterations before"
-        f" number {done}; the last checkpoint is from before"
-      )
-    context.progress.update(before + done, loss=means["total"])
-    context.report.scalars(
-      before + done,
-      {f"{name}/{phase.step}/{k}": v for k, v in means.items()},
-    )
-    if time.monotonic() - saved > context.config.run.checkpoint_seconds:
-      progress = {"name": name, "phase": place.phase}
-      progress |= {"seconds": time.monotonic() - clock}
-      context.checkpoints.save(before + done, fit, progress)
-      saved = time.monotonic()
-  return fit
-
-
-def _end_stage(
-  context: Run, place: Place, fit: fitting.Fit, pictures: Picture
-) -> None:
-  """Shows how far the shapes are, and keeps the networks that are shared."""
-  phase, task = context.phases[place.phase], place.task
-  row = results.report_stage(
-    context.folder(task.name) / "stages" / str(phase.stage),
-    context.system,
-    context.frozen,
-    fit,
-    pictures,
-    [source.ground_truth for source in task.sources],
-    context.heldout,
-  )
-  context.report.scalars(
-    phase.stage, {f"{task.name}/stage/{k}": v for k, v in row.items()}
-  )
-  if context.config.joint:
-    provenance = {"config": context.config.to_dict(), "stage": phase.stage}
-    save_networks(context.workdir / "networks", fit.params, provenance)
-
-
-def _resume_or_start(
-  context: Run, task: Task, pictures: Picture, key: jax.Array
-) -> tuple[fitting.Fit, int, float]:
-  """The state to go on from, its phase, and the seconds spent so far."""
-  params = init_networks(context.system.networks, key) | context.pretrained
-  enter = partial(
-    fitting.enter_phase,
-    context.system,
-    context.phases,
-    pictures=pictures,
-    key=key,
-    # A copy, because the loop donates (consumes) the arrays of its state.
-    params=jax.tree.map(jnp.copy, params),
-  )
-  progress = context.checkpoints.latest_progress()
-  if progress is None or progress["name"] != task.name:
-    return enter(0), 0, 0.0
-  number = progress["phase"]
-  like = jax.eval_shape(lambda: enter(number))
-  return context.checkpoints.restore(like), number, progress["seconds"]
+  write_json(done, row)

@@ -40,8 +40,9 @@ def check_workdir(workdir: pathlib.Path, config: ConfigDict) -> None:
   differences = [
     f"{name} was {begun.get(name)}, now {wanted.get(name)}"
     for name in sorted(begun.keys() | wanted.keys())
-    # How often to look and save does not change the results.
-    if begun.get(name) != wanted.get(name) and not name.startswith("run.")
+    # How often to look and save, and where, does not change the results.
+    if begun.get(name) != wanted.get(name)
+    and not name.startswith(("run.", "devices."))
   ]
   if differences:
     raise UserError(

@@ -27,7 +27,7 @@ def test_newest_state_and_progress_come_back(tmp_path):
   with Checkpoints(tmp_path) as checkpoints:
     assert checkpoints.latest_progress() is None
     for step in (1, 2):
-      checkpoints.save(step, make_state(step), {"phase": step})
+      checkpoints.save(make_state(step), {"phase": step})
   with Checkpoints(tmp_path) as checkpoints:
     assert checkpoints.latest_progress() == {"phase": 2}
     like = jax.eval_shape(lambda: make_state(0))
@@ -38,7 +38,7 @@ def test_saved_arrays_may_be_donated(tmp_path):
   state = make_state(1)
   expected = jax.tree.map(jnp.copy, state)
   with Checkpoints(tmp_path) as checkpoints:
-    checkpoints.save(1, state, {})
+    checkpoints.save(state, {})
     jax.block_until_ready(
       jax.jit(
         lambda s: jax.tree.map(lambda x: x * 0, s["params"]),

@@ -3,7 +3,7 @@ import jax.numpy as jnp
 import numpy as np
 from tiny_system import picture, tiny_system, weights
 
-from gan2shape_jax import diagnostics, fitting
+from gan2shape_jax import diagnostics, programs
 from gan2shape_jax.render.camera import pose_from_angles
 
 
@@ -48,8 +48,8 @@ def test_angles_are_read_off_a_rotation():
 
 def test_samples_of_a_system():
   system, (params, frozen) = tiny_system(), weights()
-  canonical = fitting.reconstruct(system)(params, picture())
-  data = fitting.prepare_project(system)(frozen, picture(), canonical)
+  canonical = programs.reconstruct(system)(params, picture())
+  data = programs.prepare_project(system)(frozen, picture(), canonical)
   run = diagnostics.follow(system)
   found = run(params, frozen, data, jax.random.key(0))
   assert found.truth.shape == found.found.shape == (system.batch_size, 4)

@@ -49,10 +49,10 @@ def test_what_is_there_is_loaded_and_planned(config, tmp_path):
   assert inputs.system.source_size == 40
   plan = make_plan(config, inputs)
   # The prior's 2, then 2 stages.
-  assert plan.iterations == 2 + (2 + 2 + 3) + (1 + 1 + 2) and plan.tasks == 2
+  assert plan.iterations == 2 + (2 + 2 + 3) + (1 + 1 + 2)
   text = plan.describe(config, inputs)
   for part in (
-    "2 picture(s), 13 iterations each",
+    "2 picture(s), 13 iterations each, on 1 cpu device(s)",
     "1 given, 1 to be searched",
     "none given, depth, albedo",
     "prior 2, albedo 3, project 3, shape 5",
@@ -105,7 +105,7 @@ def test_all_problems_are_told_at_once(config, tmp_path):
     f"{lost}2: no weights there",
   ):
     assert part in message, part
-  assert message.startswith("8 problems:\n  - config: ")
+  assert message.startswith("9 problems:\n  - config: ")
   assert [path.name for path in (tmp_path / "run").iterdir()] == ["config.json"]
   foreign = changed(config, **{"data.latents": str(tmp_path / "pt")})
   with pytest.raises(UserError, match=r"a\.pt: is a file of PyTorch"):
@@ -120,3 +120,24 @@ def test_pictures_that_are_cropped_have_one_width(config, tmp_path):
     load_inputs(changed(config, **fields), tmp_path / "run")
   alike = changed(config, **fields | {"data.crop": 0})
   assert len(load_inputs(alike, tmp_path / "run").sources) == 2
+
+
+def test_pictures_that_cannot_be_used_are_left_out_if_wanted(config, tmp_path):
+  for name in "ab":
+    Image.new("RGB", (40, 40), "red").save(tmp_path / f"{name}.png")
+  (tmp_path / "b.png").write_bytes(b"broken")
+  config = changed(config, **{"data.pictures": str(tmp_path)})
+  with pytest.raises(UserError, match=r"b\.png"):
+    load_inputs(config, tmp_path / "run")
+  inputs = load_inputs(config, tmp_path / "run", leave_out=True)
+  assert [source.path.stem for source in inputs.sources] == ["a"]
+  assert inputs.failed.keys() == {"b"} and inputs.count == 2
+  (tmp_path / "a.png").write_bytes(b"broken")
+  with pytest.raises(UserError, match=r"2 problems"):
+    load_inputs(config, tmp_path / "run", leave_out=True)
+
+
+def test_processes_share_the_pictures(config, tmp_path):
+  inputs = load_inputs(config, tmp_path, share=lambda count: [count - 1])
+  (source,) = inputs.sources
+  assert source.path.stem == "b" and source.number == 1 and inputs.count == 2

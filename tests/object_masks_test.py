@@ -11,7 +11,7 @@ from PIL import Image
 from configs import tiny
 from gan2shape_jax import object_masks, parsing
 from gan2shape_jax.data import SourcePicture
-from gan2shape_jax.errors import UserError
+from gan2shape_jax.object_masks import with_masks
 
 
 @pytest.fixture
@@ -46,14 +46,14 @@ def source(tmp_path, name, red):
 
 def test_masks_are_found_once(tmp_path, parsed):
   pictures = [source(tmp_path, name, 1.0) for name in "ab"]
-  first = object_masks.with_masks(make_config(), tmp_path, pictures)
+  first, _ = with_masks(make_config(), tmp_path, pictures)
   expected = np.tile([0, 0, 0, 0, 1, 1, 1, 1], (8, 1))
   for picture in first:
     np.testing.assert_array_equal(picture.mask, expected)
   jax.effects_barrier()
   assert len(parsed) == 2
-  Image.new("L", (8, 8), 255).save(tmp_path / "masks/b.png")  # by hand
-  again = object_masks.with_masks(make_config(), tmp_path, pictures)
+  Image.new("L", (8, 8), 255).save(tmp_path / "b.png")  # by hand
+  again, _ = with_masks(make_config(), tmp_path, pictures)
   np.testing.assert_array_equal(again[0].mask, expected)
   np.testing.assert_array_equal(again[1].mask, 1)
   assert len(parsed) == 2
@@ -61,22 +61,22 @@ def test_masks_are_found_once(tmp_path, parsed):
 
 def test_other_settings_need_other_masks(tmp_path, parsed):
   pictures = [source(tmp_path, "a", 1.0)]
-  object_masks.with_masks(make_config(), tmp_path, pictures)
+  with_masks(make_config(), tmp_path, pictures)
   half = make_config(**{"parsing.whole": (2,), "parsing.half": (1,)})
-  (picture,) = object_masks.with_masks(half, tmp_path, pictures)
+  ((picture,), _) = with_masks(half, tmp_path, pictures)
   np.testing.assert_allclose(picture.mask[:, 4:], 0.5, atol=0.003)
 
 
-def test_all_pictures_without_an_object_are_named(tmp_path, parsed):
+def test_pictures_without_an_object_are_left_out(tmp_path, parsed):
   reds = {"a": -1.0, "b": 1.0, "c": -1.0}
   pictures = [source(tmp_path, name, red) for name, red in reds.items()]
-  with pytest.raises(UserError, match=r"in 2 of 3.*a\.png.*c\.png") as error:
-    object_masks.with_masks(make_config(), tmp_path, pictures)
-  assert "b.png" not in str(error.value)
+  found, failed = with_masks(make_config(), tmp_path, pictures)
+  assert [picture.path.stem for picture in found] == ["b"]
+  assert set(failed) == {"a", "c"} and "a.png white" in failed["a"]
 
 
 def test_masks_of_other_kinds_stay(tmp_path):
   pictures = [source(tmp_path, "a", jnp.nan)]
   config = make_config(**{"data.mask": "full"})
-  assert object_masks.with_masks(config, tmp_path, pictures) is pictures
+  assert with_masks(config, tmp_path / "masks", pictures) == (pictures, {})
   assert not (tmp_path / "masks").exists()

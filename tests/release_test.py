@@ -62,7 +62,7 @@ def shapes(folder):
 
 
 def test_joint_training_then_fits_and_predictions(release):
-  joint = train.run(make(cat_pretrain), release / "results/cat_pretrain")
+  joint, _ = train.run(make(cat_pretrain), release / "results/cat_pretrain")
   assert set(joint) == {"000000", "000001"}
   ours = "results/cat_pretrain/networks"
   theirs = "checkpoints/gan2shape/cat_pretrain"
@@ -72,7 +72,7 @@ def test_joint_training_then_fits_and_predictions(release):
   assert {path.name for path in masks.glob("*.png")} == names
 
   config = make(cat)
-  fits = train.run(config, release / "results/cat")
+  fits, _ = train.run(config, release / "results/cat")
   assert set(fits) == {"000000"}
   folder = release / "results/cat/results/000000"
   assert (folder / "mesh.glb").stat().st_size > 0

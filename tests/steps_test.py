@@ -4,19 +4,20 @@ import numpy as np
 import pytest
 from tiny_system import picture, tiny_system, weights
 
-from gan2shape_jax import fitting, steps
+from gan2shape_jax import programs, steps
+from gan2shape_jax.schedule import Phase
 
 KEY = jax.random.key(3)
 
 
 def canonical(system):
   params, _ = weights()
-  return fitting.reconstruct(system)(params, picture())
+  return programs.reconstruct(system)(params, picture())
 
 
 def project_data(system):
   _, frozen = weights()
-  data = fitting.prepare_project(system)(frozen, picture(), canonical(system))
+  data = programs.prepare_project(system)(frozen, picture(), canonical(system))
   return data
 
 
@@ -120,7 +121,7 @@ def test_terms_add_up_and_reach_what_the_step_trains(step):
     for name, slope in slopes.items()
     if any(jnp.any(leaf != 0) for leaf in jax.tree.leaves(slope))
   }
-  assert reached == set(fitting.Phase(step, 0, 0).trainable)
+  assert reached == set(Phase(step, 0, 0).trainable)
   assert all(jnp.isfinite(leaf).all() for leaf in jax.tree.leaves(slopes))
 
 

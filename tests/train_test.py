@@ -9,6 +9,7 @@ from random_gan import save_random_gan
 
 from configs import tiny
 from gan2shape_jax import train
+from gan2shape_jax.checkpoint import Checkpoints
 from gan2shape_jax.errors import UserError
 from gan2shape_jax.methods import METRICS
 from gan2shape_jax.models.architecture import Architecture
@@ -51,7 +52,9 @@ def config(tmp_path_factory):
 def finished(config, tmp_path_factory):
   """The folder and the rows of a run that nothing interrupted."""
   workdir = tmp_path_factory.mktemp("finished")
-  return workdir, train.run(config, workdir)
+  rows, failed = train.run(config, workdir)
+  assert not failed
+  return workdir, rows
 
 
 def without_times(rows):
@@ -88,8 +91,8 @@ def test_each_picture_has_its_results(finished):
 
 def test_finished_pictures_are_not_fitted_again(config, finished, monkeypatch):
   workdir, rows = finished
-  monkeypatch.setattr(train, "fit_pictures", None)
-  assert train.run(config, workdir) == rows
+  monkeypatch.setattr(train, "do_group", None)
+  assert train.run(config, workdir).rows == rows
 
 
 class Killed(Exception):
@@ -101,7 +104,7 @@ def test_resumed_run_gives_the_same_numbers(
   config, finished, tmp_path, monkeypatch, chunks
 ):
   count = 0
-  save = train.Checkpoints.save
+  save = Checkpoints.save
 
   def save_then_die(self, *args):
     nonlocal count
@@ -111,10 +114,10 @@ def test_resumed_run_gives_the_same_numbers(
       raise Killed
 
   with monkeypatch.context() as patch:
-    patch.setattr(train.Checkpoints, "save", save_then_die)
+    patch.setattr(Checkpoints, "save", save_then_die)
     with pytest.raises(Killed):
       train.run(config, tmp_path)
-  rows = train.run(config, tmp_path)
+  rows, _ = train.run(config, tmp_path)
   assert without_times(rows) == without_times(finished[1])
 
 
@@ -125,11 +128,25 @@ def test_another_configuration_is_refused(config, finished):
     train.run(config, finished[0])
 
 
-def test_loss_that_is_not_finite_stops_the_run(config, tmp_path):
+def test_pictures_that_fail_do_not_stop_the_others(config, tmp_path):
+  """One picture's file is broken, another's loss is not finite."""
   config = config.copy_and_resolve_references()
-  config.loss.smooth = float("nan")
-  with pytest.raises(FloatingPointError, match="stage 1, shape"):
-    train.run(config, tmp_path)
+  write_pictures(tmp_path / "inputs", count=3)
+  (tmp_path / "inputs/image/0.png").write_bytes(b"broken")
+  config.data.pictures = str(tmp_path / "inputs/list.txt")
+  config.data.latents = str(tmp_path / "latents")
+  (tmp_path / "latents").mkdir()
+  # Sums over it overflow: the picture that the GAN makes of it is not finite.
+  np.save(tmp_path / "latents/1.npy", np.full(8, 3e38, np.float32))
+  workdir = tmp_path / "run"
+  rows, failed = train.run(config, workdir)
+  assert set(rows) == {"2"} and set(failed) == {"0", "1"}
+  assert "image/0.png" in failed["0"]
+  assert "1: stage 1, project: the loss is not finite" in failed["1"]
+  content = json.loads((workdir / "metrics.json").read_text())
+  assert content["failed"] == failed and set(content["pictures"]) == {"2"}
+  assert (workdir / "results/2/mesh.glb").exists()
+  assert not (workdir / "results/1/mesh.glb").exists()
 
 
 def test_joint_networks_predict_and_start_other_fits(config, tmp_path):
@@ -137,7 +154,7 @@ def test_joint_networks_predict_and_start_other_fits(config, tmp_path):
   config.joint = True
   config.data.heldout = config.data.pictures
   config.output.export = False
-  rows = train.run(config, tmp_path / "joint")
+  rows, _ = train.run(config, tmp_path / "joint")
   assert set(rows) == {"0", "1"}
   stages = json.loads((tmp_path / "joint/metrics.json").read_text())["stages"]
   assert set(stages) == {"joint"} and set(stages["joint"]) == {"0", "1", "2"}
@@ -149,7 +166,7 @@ def test_joint_networks_predict_and_start_other_fits(config, tmp_path):
   config.joint = False
   config.data.heldout = ""
   config.weights.networks = str(tmp_path / "joint/networks")
-  fits = train.run(config, tmp_path / "fits")
+  fits, _ = train.run(config, tmp_path / "fits")
   for name, row in fits.items():
     assert row["predicted_mad"] == pytest.approx(rows[name]["mad"], rel=1e-5)
     assert row["mad"] != row["predicted_mad"]

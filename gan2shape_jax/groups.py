@@ -1,0 +1,88 @@
+"""Which pictures are worked on at once, and where in arrays [n, p] they lie."""
+
+import dataclasses
+import itertools
+from typing import NamedTuple
+
+from gan2shape_jax.data import SourcePicture
+from gan2shape_jax.devices import Spread
+
+JOINT = "joint"  # what the networks that all pictures share are called
+
+
+class Place(NamedTuple):
+  """A picture's place in the arrays [n, p] of this process."""
+
+  row: int
+  column: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Group:
+  """Pictures of this process that are worked on at once.
+
+  Attributes:
+    grid: the pictures of each row, [n][p]. Some are repeated: to fill up the
+      devices, and to make the rows of joint training equally long.
+    fits: of each set of networks, by the name of its picture or as `JOINT`,
+      where its pictures are.
+    numbers: that tell the rows' networks apart, see `Fitter.begin`.
+  """
+
+  grid: list[list[SourcePicture]]
+  fits: dict[str, list[Place]]
+  numbers: list[int] | int
+
+  def at(self, place: Place) -> SourcePicture:
+    """The picture at a place."""
+    return self.grid[place.row][place.column]
+
+  def names(self, fit: str) -> list[str]:
+    """Of the pictures of a fit."""
+    return [self.at(place).path.stem for place in self.fits[fit]]
+
+
+def separate_group(sources: list[SourcePicture], spread: Spread) -> Group:
+  """A row of its own for each of at most `spread.count` pictures."""
+  rows = sources + sources[-1:] * (spread.count - len(sources))
+  return Group(
+    grid=[[source] for source in rows],
+    fits={s.path.stem: [Place(row, 0)] for row, s in enumerate(sources)},
+    numbers=[source.number for source in rows],
+  )
+
+
+def joint_group(
+  sources: list[SourcePicture], spread: Spread, count: int
+) -> Group:
+  """All pictures: number i is in row i modulo the number of rows.
+
+  Args:
+    sources: pictures of this process.
+    spread: of all processes.
+    count: pictures of all processes.
+  """
+  length = -(-count // spread.count)
+  grid, places = [], []
+  for row, number in enumerate(spread.numbers):
+    mine = [s for s in sources if s.number % spread.count == number]
+    places += [Place(row, column) for column in range(len(mine))]
+    # Where none of its pictures can be used, a row learns from others'.
+    grid.append(
+      list(itertools.islice(itertools.cycle(mine or sources), length))
+    )
+  return Group(grid, {JOINT: places}, numbers=0)
+
+
+def separate_groups(
+  left: list[SourcePicture], begun: list[SourcePicture], spread: Spread
+) -> list[Group]:
+  """Groups of what is left; first, if there is one, the group begun before."""
+  names = {source.path.stem for source in begun}
+  rest = [source for source in left if source.path.stem not in names]
+  batches = [begun] if begun else []
+  batches += [
+    rest[first : first + spread.count]
+    for first in range(0, len(rest), spread.count)
+  ]
+  return [separate_group(batch, spread) for batch in batches]
