@@ -15,6 +15,20 @@ from jaxtyping import Array, Float
 TAPS = np.array([1.0, 3.0, 3.0, 1.0], np.float32) / 8
 
 
+def _merge_matrix() -> np.ndarray:
+  """The taps [a b p q] of `upsample_conv` from those [k l] of its kernel.
+
+  Along one axis, output 2m + p sees x[m - 1 + a] through the kernel's tap k and
+  the blur's (which is symmetric) 2 + k - 2a + p.
+  """
+  a, p, k = np.ogrid[:3, :2, :3]
+  blurred = np.pad(2 * TAPS, 2)[4 + k - 2 * a + p]
+  return np.einsum("apk,bql->abpqkl", blurred, blurred).reshape(36, 9)
+
+
+_MERGE = _merge_matrix()
+
+
 def conv(
   x: Float[Array, "b h w c"],
   kernel: Float[Array, "kh kw c d"],
@@ -54,13 +68,15 @@ def upsample_conv(
   convolution to 4 d channels at the *input* side and a depth-to-space, with as
   many multiply-adds as a 3x3 convolution at the output side.
   """
-  b, h, w, _ = x.shape
+  b, h, w, c = x.shape
   d = kernel.shape[-1]
-  taps = 4 * _blur(jnp.pad(kernel, ((3, 3), (3, 3), (0, 0), (0, 0))), (0, 1))
-  # The blur is symmetric, so output 2m + p sees x[m - 1 + a] through tap
-  # 2a + 1 - p of the six.
-  taps = taps.reshape(3, 2, 3, 2, -1, d)[:, ::-1, :, ::-1]
-  taps = taps.transpose(0, 2, 4, 1, 3, 5).reshape(3, 3, -1, 4 * d)
+  # One small product that leaves only whole rows of d to be moved: blurring
+  # the kernel in slices takes the CPU up to three times as long as all the rest.
+  taps = jnp.matmul(
+    _MERGE, kernel.reshape(9, c * d), precision=lax.Precision.HIGHEST
+  )
+  taps = taps.reshape(3, 3, 4, c, d).transpose(0, 1, 3, 2, 4)
+  taps = taps.reshape(3, 3, c, 4 * d)
   y = conv(x, taps).reshape(b, h, w, 2, 2, d)
   return y.transpose(0, 1, 3, 2, 4, 5).reshape(b, 2 * h, 2 * w, d)
 
