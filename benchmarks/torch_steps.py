@@ -32,6 +32,7 @@ from torch_renderer import Pose, Renderer, pose_from_angles, sample
 
 from gan2shape_jax.convert import networks, rosinality, stylegan2_layers
 from gan2shape_jax.convert.checkpoint_files import CheckpointFile
+from gan2shape_jax.distributions import load_distribution
 
 TRAINED = {"albedo": ["netA"], "project": ["netEnc"]}
 TRAINED["shape"] = ["netD", "netA", "netV", "netL"]
@@ -92,9 +93,7 @@ class Original:
     self.image, self.gan_image = map(nchw, (picture.image, picture.gan_image))
     self.input_mask = tensor(picture.mask)[None, None]
     self.latent = tensor(picture.latent)[None]
-    prior = system.sample_view.keywords["prior"]
-    values, vectors = torch.linalg.eigh(tensor(prior.cov))
-    self.view_root = vectors * values.clamp(min=0).sqrt()
+    self.view_root = view_root(self.config)
     self.view_mean = torch.tensor(system.view_mean)
     self.light_mean = torch.tensor(system.light_mean)
     self.size, self.batch = system.camera.image_size, system.batch_size
@@ -313,6 +312,15 @@ class Original:
     texture = textured(albedo, diffuse(normal, light), light)
     found = self.compare(depth, texture, pose, samples.image, flip, weight)
     return terms | {f"sample_{name}": term for name, term in found.items()}
+
+
+def view_root(config) -> Tensor:
+  """R (6, 6) with R R^T the covariance of the views of pseudo-samples."""
+  if not config.weights.view:
+    return torch.diag(torch.tensor(config.view.std))
+  covariance = load_distribution(config.weights.view, 6).cov
+  values, vectors = torch.linalg.eigh(tensor(covariance))
+  return vectors * values.clamp(min=0).sqrt()
 
 
 # --- Formulas. ---
