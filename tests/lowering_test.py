@@ -1,0 +1,330 @@
+"""Every program of a run lowers for TPUs and GPUs, which are not at hand.
+
+What they would refuse, or do slowly, is looked for in what `jax.export` gives.
+A program is one row of the table: its name, and a function that returns, for
+the shapes `s`, the function to be compiled and what it takes.
+"""
+
+import functools
+import re
+from functools import partial
+from types import SimpleNamespace
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+import tiny_system
+from jax import ShapeDtypeStruct
+from jax.sharding import Mesh
+
+from gan2shape_jax import (
+  diagnostics,
+  inference,
+  inversion,
+  optim,
+  parsing,
+  programs,
+  steps,
+  views,
+)
+from gan2shape_jax.gan.state import Hyper, init_state
+from gan2shape_jax.gan.steps import make_steps
+from gan2shape_jax.models.frozen import cast_kernels
+from gan2shape_jax.models.lpips import init_lpips
+from gan2shape_jax.models.stylegan2 import generate
+from gan2shape_jax.schedule import TRAINABLE
+from gan2shape_jax.types import GroundTruth, Picture
+
+ARCH = tiny_system.ARCH
+HYPER = Hyper(batch=8)
+
+
+@functools.cache
+def shapes():
+  """Of all that a run computes, in the order in which it does."""
+  s = SimpleNamespace()
+  s.system = tiny_system.tiny_system()
+  s.lpips_system = tiny_system.tiny_system(**{"weights.lpips": "lpips"})
+  size = s.system.camera.image_size
+  s.key = jax.eval_shape(lambda: jax.random.key(0))
+  s.params, s.frozen = jax.eval_shape(tiny_system.weights.__wrapped__)
+  s.half = jax.eval_shape(partial(cast_kernels, dtype="bfloat16"), s.frozen)
+  perceptual = jax.eval_shape(partial(init_lpips, width=4), s.key)
+  s.with_lpips = s.frozen | {"lpips": perceptual}
+  s.image, s.mask = array(size, size, 3), array(size, size)
+  s.z, s.latent = (
+    array(ARCH.latent_size),
+    array(ARCH.n_latent, ARCH.latent_size),
+  )
+  s.picture = Picture(s.image, s.mask, s.latent, s.image)
+  s.truth = GroundTruth(s.mask, s.mask)
+  s.statistics = inversion.LatentStatistics(s.z, array())
+  s.canonical = result(s, "reconstruct")
+  s.project = result(s, "prepare project")
+  s.pool = steps.ShapeData(batch(s.image), batch(result(s, "collect")))
+  s.gan_state = jax.eval_shape(lambda key: init_state(key, ARCH, HYPER), s.key)
+  s.pictures = ShapeDtypeStruct((HYPER.batch, size, size, 3), jnp.uint8)
+  return s
+
+
+def array(*shape):
+  return ShapeDtypeStruct(shape, jnp.float32)
+
+
+def batch(tree, count=2):
+  return jax.tree.map(lambda x: array(count, *x.shape), tree)
+
+
+def result(s, name):
+  return jax.eval_shape(*PROGRAMS[name](s))
+
+
+# --- Programs that are not simply functions of the package. ------------------
+
+
+def training(s, step, data, *, flip=False, system=None, frozen=None):
+  """Two iterations in a loop on the device, as `chunks.py` has it there."""
+  system, frozen = system or s.system, frozen or s.frozen
+  loss_function = getattr(steps, f"{step}_loss")
+  optimizer = system.optimizers[step]
+
+  def loss(trainable, fixed, frozen, data, key):
+    return loss_function(system, trainable | fixed, frozen, data, key, flip)
+
+  def run(params, frozen, data, key):
+    trainable, fixed = optim.split_trainable(params, TRAINABLE[step])
+
+    def iterate(state, visit):
+      trainable, moments = state
+      drawn = data
+      if step == "shape":
+        drawn = steps.draw_batch(data, key, picture=0, visit=visit, size=2)
+      gradient, terms = jax.grad(loss, has_aux=True)(
+        trainable, fixed, frozen, drawn, jax.random.fold_in(key, visit)
+      )
+      updates, moments = optimizer.update(gradient, moments, trainable)
+      return (optax.apply_updates(trainable, updates), moments), terms
+
+    state = (trainable, optimizer.init(trainable))
+    return jax.lax.scan(iterate, state, jnp.arange(2))
+
+  return run, s.params, frozen, data, s.key
+
+
+def albedo_training(s, flip, *, system=None, frozen=None):
+  system, frozen = system or s.system, frozen or s.frozen
+  prepare = partial(steps.prepare_albedo, system, flip=flip)
+  data = jax.eval_shape(prepare, s.params, frozen, s.picture)
+  return training(s, "albedo", data, flip=flip, system=system, frozen=frozen)
+
+
+def inverting(s, rows):
+  """An iteration of the search for two latents."""
+  system = s.system
+  loss = partial(
+    inversion.inversion_loss,
+    synthesize=system.synthesize,
+    features=system.features,
+    n_latent=ARCH.n_latent,
+    pixel_weight=1.0,
+    regular_weight=1.0,
+  )
+  optimizer = optax.adam(inversion.learning_rate_ramp(0.1, 10))
+
+  def one(offset, target, frozen, statistics):
+    moments, features = optimizer.init(offset), system.features(frozen, target)
+    slope, terms = jax.grad(loss, has_aux=True)(
+      offset, frozen, target, features, statistics
+    )
+    updates, moments = optimizer.update(slope, moments)
+    return optax.apply_updates(offset, updates), moments, terms
+
+  offset = array(2, rows, ARCH.latent_size)
+  run = jax.vmap(one, (0, 0, None, None))
+  return run, offset, batch(s.image), s.frozen, s.statistics
+
+
+def drawing(s):
+  draw = partial(
+    views.make_gallery,
+    camera=s.system.camera,
+    max_yaw=1.0,
+    max_pitch=0.3,
+    alpha=-0.6,
+    size=64,
+    swing_count=3,
+  )
+  return draw, s.canonical.replace(mask=None)
+
+
+def masking(s, name):
+  rule = parsing.MaskRule(name, whole=(1,), half=(2,), normalize=True)
+  params = jax.eval_shape(parsing.PARSERS[name].init, s.key)
+  return partial(parsing.object_mask, rule=rule), params, s.image
+
+
+def gan_training(s, name):
+  mesh = Mesh(np.array(jax.devices()[:1]), ("batch",))
+  step = getattr(make_steps(ARCH, HYPER, mesh), name)
+  return (step, s.gan_state, s.pictures)[
+    : 3 if name in ("discriminator", "r1") else 2
+  ]
+
+
+PROGRAMS = {
+  "generate": lambda s: (
+    partial(generate, arch=ARCH),
+    s.frozen["generator"],
+    s.z,
+  ),
+  "synthesize": lambda s: (s.system.synthesize, s.frozen, s.latent),
+  "features": lambda s: (s.system.features, s.frozen, s.image),
+  "invert w": lambda s: inverting(s, 1),
+  "invert w+": lambda s: inverting(s, ARCH.n_latent),
+  "reconstruct": lambda s: (
+    partial(inference.reconstruct, s.system),
+    s.params,
+    s.picture,
+  ),
+  "preview": lambda s: (
+    partial(programs.preview, s.system),
+    s.params,
+    s.picture,
+  ),
+  "evaluate": lambda s: (
+    partial(programs.evaluate, s.system),
+    s.params,
+    s.picture,
+    s.truth,
+  ),
+  "prepare prior": lambda s: (
+    partial(steps.prepare_prior, s.system),
+    s.picture,
+  ),
+  "prior": lambda s: training(s, "prior", result(s, "prepare prior")),
+  "prepare albedo": lambda s: (
+    partial(steps.prepare_albedo, s.system, flip=True),
+    s.params,
+    s.frozen,
+    s.picture,
+  ),
+  "albedo": lambda s: albedo_training(s, False),
+  "albedo, flipped": lambda s: albedo_training(s, True),
+  "albedo, lpips": lambda s: albedo_training(
+    s, True, system=s.lpips_system, frozen=s.with_lpips
+  ),
+  "prepare project": lambda s: (
+    partial(steps.prepare_project, s.system),
+    s.frozen,
+    s.picture,
+    s.canonical,
+  ),
+  "project": lambda s: training(s, "project", s.project),
+  "project, bfloat16": lambda s: training(
+    s, "project", s.project, frozen=s.half
+  ),
+  "collect": lambda s: (
+    partial(steps.collect, s.system),
+    s.params,
+    s.frozen,
+    s.project,
+    s.key,
+  ),
+  "shape": lambda s: training(s, "shape", s.pool),
+  "shape, flipped": lambda s: training(s, "shape", s.pool, flip=True),
+  "shape, bfloat16": lambda s: training(
+    s, "shape", s.pool, flip=True, frozen=s.half
+  ),
+  "follow": lambda s: (
+    diagnostics.follow(s.system),
+    s.params,
+    s.frozen,
+    s.project,
+    s.key,
+  ),
+  "gallery": drawing,
+  "bisenet": lambda s: masking(s, "bisenet"),
+  "pspnet": lambda s: masking(s, "pspnet_voc"),
+  "gan discriminator": lambda s: gan_training(s, "discriminator"),
+  "gan r1": lambda s: gan_training(s, "r1"),
+  "gan generator": lambda s: gan_training(s, "generator"),
+  "gan path": lambda s: gan_training(s, "path"),
+}
+
+
+# --- What must not be in them. -----------------------------------------------
+
+FAULTS = {
+  # Callbacks of the host, and linear algebra that runs apart from the rest.
+  "call": r"custom_call",
+  # A size that is known only when the program runs.
+  "dynamic": r"tensor<[^>]*\?",
+  # Not on a TPU, or slowly. ui64 is how JAX counts random numbers.
+  "wide": r"tensor<[^>]*(f64|complex<|[<x]i64)",
+  "grouped": r"(feature|batch)_group_count = (?!1 )",
+  # Input dilation (slow on the CPU), but for the gradient of a strided
+  # convolution, whose kernel has its channels (o, i) the other way round.
+  "dilated": r"convolution[^\n]*x\[0, 1, i, o\][^\n]*lhs_dilate",
+}
+
+
+def faults(text):
+  """Names of the faults of a program."""
+  # Paddings are constants of the compiler, not values of the program.
+  text = re.sub(r"padding = dense<[^>]*> : tensor<[^>]*>", "", text)
+  return {name for name, found in FAULTS.items() if re.search(found, text)}
+
+
+def export(function, platform, args):
+  return jax.export.export(function, platforms=[platform])(*args).mlir_module()
+
+
+@functools.cache
+def jitted(name):
+  """A program that is traced once for both platforms, and what it takes."""
+  function, *args = PROGRAMS[name](shapes())
+  return jax.jit(function), args
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+@pytest.mark.parametrize("platform", ["tpu", "cuda"])
+def test_lowers(platform, name):
+  function, args = jitted(name)
+  text = export(function, platform, args)
+  assert not faults(text)
+  assert ("bf16" in text) == name.endswith("bfloat16")
+
+
+def convolve(*, groups=1, dilation=1):
+  def run(x):
+    return jax.lax.conv_general_dilated(
+      x,
+      jnp.ones((3, 3, 4 // groups, 4)),
+      window_strides=(1, 1),
+      padding=((1, 1), (1, 1)),
+      lhs_dilation=(dilation, dilation),
+      dimension_numbers=("NHWC", "HWIO", "NHWC"),
+      feature_group_count=groups,
+    )
+
+  return run
+
+
+@pytest.mark.parametrize(
+  ("name", "function"),
+  [
+    ("call", lambda x: jnp.linalg.svd(x[0, 0])),
+    ("dynamic", jnp.sin),
+    ("wide", jnp.fft.fft),
+    ("grouped", convolve(groups=2)),
+    ("dilated", convolve(dilation=2)),
+  ],
+)
+def test_faults_are_found(name, function):
+  x = array(1, 8, 8, 4)
+  assert not faults(export(jax.jit(convolve()), "cuda", [x]))
+  if name == "dynamic":
+    x = array(*jax.export.symbolic_shape("n, 2"))
+  assert name in faults(export(jax.jit(function), "cuda", [x]))
