@@ -71,7 +71,7 @@ def upsample_conv(
   b, h, w, c = x.shape
   d = kernel.shape[-1]
   # One small product that leaves only whole rows of d to be moved: blurring
-  # the kernel in slices takes the CPU up to three times as long as all the rest.
+  # the kernel in slices takes the CPU up to three times as long as the rest.
   taps = jnp.matmul(
     _MERGE, kernel.reshape(9, c * d), precision=lax.Precision.HIGHEST
   )
