@@ -21,20 +21,21 @@ from jax.sharding import Mesh
 
 from gan2shape_jax import (
   diagnostics,
+  fitting,
   inference,
   inversion,
-  optim,
   parsing,
   programs,
   steps,
   views,
 )
+from gan2shape_jax.devices import first_device
 from gan2shape_jax.gan.state import Hyper, init_state
 from gan2shape_jax.gan.steps import make_steps
 from gan2shape_jax.models.frozen import cast_kernels
 from gan2shape_jax.models.lpips import init_lpips
 from gan2shape_jax.models.stylegan2 import generate
-from gan2shape_jax.schedule import TRAINABLE
+from gan2shape_jax.schedule import Phase
 from gan2shape_jax.types import GroundTruth, Picture
 
 ARCH = tiny_system.ARCH
@@ -63,7 +64,6 @@ def shapes():
   s.statistics = inversion.LatentStatistics(s.z, array())
   s.canonical = result(s, "reconstruct")
   s.project = result(s, "prepare project")
-  s.pool = steps.ShapeData(batch(s.image), batch(result(s, "collect")))
   s.gan_state = jax.eval_shape(lambda key: init_state(key, ARCH, HYPER), s.key)
   s.pictures = ShapeDtypeStruct((HYPER.batch, size, size, 3), jnp.uint8)
   return s
@@ -73,8 +73,11 @@ def array(*shape):
   return ShapeDtypeStruct(shape, jnp.float32)
 
 
-def batch(tree, count=2):
-  return jax.tree.map(lambda x: array(count, *x.shape), tree)
+def batch(tree, *axes):
+  """The same with axes in front."""
+  return jax.tree.map(
+    lambda x: ShapeDtypeStruct((*axes, *x.shape), x.dtype), tree
+  )
 
 
 def result(s, name):
@@ -84,40 +87,20 @@ def result(s, name):
 # --- Programs that are not simply functions of the package. ------------------
 
 
-def training(s, step, data, *, flip=False, system=None, frozen=None):
-  """Two iterations in a loop on the device, as `chunks.py` has it there."""
+def training(s, phase, *, system=None, frozen=None):
+  """Two iterations of a phase, in a loop on the device."""
   system, frozen = system or s.system, frozen or s.frozen
-  loss_function = getattr(steps, f"{step}_loss")
-  optimizer = system.optimizers[step]
-
-  def loss(trainable, fixed, frozen, data, key):
-    return loss_function(system, trainable | fixed, frozen, data, key, flip)
-
-  def run(params, frozen, data, key):
-    trainable, fixed = optim.split_trainable(params, TRAINABLE[step])
-
-    def iterate(state, visit):
-      trainable, moments = state
-      drawn = data
-      if step == "shape":
-        drawn = steps.draw_batch(data, key, picture=0, visit=visit, size=2)
-      gradient, terms = jax.grad(loss, has_aux=True)(
-        trainable, fixed, frozen, drawn, jax.random.fold_in(key, visit)
-      )
-      updates, moments = optimizer.update(gradient, moments, trainable)
-      return (optax.apply_updates(trainable, updates), moments), terms
-
-    state = (trainable, optimizer.init(trainable))
-    return jax.lax.scan(iterate, state, jnp.arange(2))
-
-  return run, s.params, frozen, data, s.key
-
-
-def albedo_training(s, flip, *, system=None, frozen=None):
-  system, frozen = system or s.system, frozen or s.frozen
-  prepare = partial(steps.prepare_albedo, system, flip=flip)
-  data = jax.eval_shape(prepare, s.params, frozen, s.picture)
-  return training(s, "albedo", data, flip=flip, system=system, frozen=frozen)
+  fitter = fitting.Fitter(system, first_device())
+  pictures = batch(s.picture, 1, 1)
+  fit = jax.eval_shape(
+    partial(fitter.enter, phase, 0),
+    pictures,
+    batch(s.key, 1),
+    batch(s.params, 1),
+  )
+  data = jax.eval_shape(partial(fitter.prepare, phase), frozen, fit, pictures)
+  chunk = fitter.chunk(phase, scan=True).args[0]
+  return partial(chunk, length=2), fit, frozen, data
 
 
 def inverting(s, rows):
@@ -143,7 +126,7 @@ def inverting(s, rows):
 
   offset = array(2, rows, ARCH.latent_size)
   run = jax.vmap(one, (0, 0, None, None))
-  return run, offset, batch(s.image), s.frozen, s.statistics
+  return run, offset, batch(s.image, 2), s.frozen, s.statistics
 
 
 def drawing(s):
@@ -203,17 +186,17 @@ PROGRAMS = {
     partial(steps.prepare_prior, s.system),
     s.picture,
   ),
-  "prior": lambda s: training(s, "prior", result(s, "prepare prior")),
+  "prior": lambda s: training(s, Phase("prior", 0, 2)),
   "prepare albedo": lambda s: (
     partial(steps.prepare_albedo, s.system, flip=True),
     s.params,
     s.frozen,
     s.picture,
   ),
-  "albedo": lambda s: albedo_training(s, False),
-  "albedo, flipped": lambda s: albedo_training(s, True),
-  "albedo, lpips": lambda s: albedo_training(
-    s, True, system=s.lpips_system, frozen=s.with_lpips
+  "albedo": lambda s: training(s, Phase("albedo", 1, 2)),
+  "albedo, flipped": lambda s: training(s, Phase("albedo", 1, 2, flip=True)),
+  "albedo, lpips": lambda s: training(
+    s, Phase("albedo", 1, 2), system=s.lpips_system, frozen=s.with_lpips
   ),
   "prepare project": lambda s: (
     partial(steps.prepare_project, s.system),
@@ -221,9 +204,9 @@ PROGRAMS = {
     s.picture,
     s.canonical,
   ),
-  "project": lambda s: training(s, "project", s.project),
+  "project": lambda s: training(s, Phase("project", 1, 2)),
   "project, bfloat16": lambda s: training(
-    s, "project", s.project, frozen=s.half
+    s, Phase("project", 1, 2), frozen=s.half
   ),
   "collect": lambda s: (
     partial(steps.collect, s.system),
@@ -232,11 +215,9 @@ PROGRAMS = {
     s.project,
     s.key,
   ),
-  "shape": lambda s: training(s, "shape", s.pool),
-  "shape, flipped": lambda s: training(s, "shape", s.pool, flip=True),
-  "shape, bfloat16": lambda s: training(
-    s, "shape", s.pool, flip=True, frozen=s.half
-  ),
+  "shape": lambda s: training(s, Phase("shape", 1, 2)),
+  "shape, flipped": lambda s: training(s, Phase("shape", 1, 2, flip=True)),
+  "shape, bfloat16": lambda s: training(s, Phase("shape", 1, 2), frozen=s.half),
   "follow": lambda s: (
     diagnostics.follow(s.system),
     s.params,
