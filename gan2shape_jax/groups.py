@@ -2,7 +2,7 @@
 
 import dataclasses
 import itertools
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from gan2shape_jax.data import SourcePicture
 from gan2shape_jax.devices import Spread
@@ -27,11 +27,13 @@ class Group:
     fits: of each set of networks, by the name of its picture or as `JOINT`,
       where its pictures are.
     numbers: that tell the rows' networks apart, see `Fitter.begin`.
+    shape: n and p of the arrays of all processes together.
   """
 
   grid: list[list[SourcePicture]]
   fits: dict[str, list[Place]]
   numbers: list[int] | int
+  shape: list[int]
 
   def at(self, place: Place) -> SourcePicture:
     """The picture at a place."""
@@ -41,6 +43,18 @@ class Group:
     """Of the pictures of a fit."""
     return [self.at(place).path.stem for place in self.fits[fit]]
 
+  def is_left_in(self, progress: dict[str, Any]) -> bool:
+    """Whether a checkpoint holds a state to go on from.
+
+    A group of which nothing but failures is left is tried again from the start.
+
+    Args:
+      progress: of the checkpoint, `fits`, `shape` and `failed` of its group.
+    """
+    same = progress["fits"] == list(self.fits)
+    same &= progress["shape"] == self.shape
+    return same and progress["failed"].keys() != self.fits.keys()
+
 
 def separate_group(sources: list[SourcePicture], spread: Spread) -> Group:
   """A row of its own for each of at most `spread.count` pictures."""
@@ -49,6 +63,7 @@ def separate_group(sources: list[SourcePicture], spread: Spread) -> Group:
     grid=[[source] for source in rows],
     fits={s.path.stem: [Place(row, 0)] for row, s in enumerate(sources)},
     numbers=[source.number for source in rows],
+    shape=[spread.count, 1],
   )
 
 
@@ -71,15 +86,34 @@ def joint_group(
     grid.append(
       list(itertools.islice(itertools.cycle(mine or sources), length))
     )
-  return Group(grid, {JOINT: places}, numbers=0)
+  return Group(grid, {JOINT: places}, numbers=0, shape=[spread.count, length])
 
 
 def separate_groups(
-  left: list[SourcePicture], begun: list[SourcePicture], spread: Spread
+  sources: list[SourcePicture],
+  left: list[SourcePicture],
+  spread: Spread,
+  progress: dict[str, Any] | None = None,
 ) -> list[Group]:
-  """Groups of what is left; first, if there is one, the group begun before."""
-  names = {source.path.stem for source in begun}
-  rest = [source for source in left if source.path.stem not in names]
+  """Groups of what is left; first, if there is one, the group begun before.
+
+  Args:
+    sources: all pictures of this process.
+    left: those that are not done.
+    spread: of the groups.
+    progress: of a checkpoint, see `Group.is_left_in`.
+  """
+  begun = []
+  if progress is not None and progress["shape"] == [spread.count, 1]:
+    # Pictures that are done keep their rows; failed ones alone are no reason to
+    # go on with a group.
+    names, by_name = progress["fits"], {s.path.stem: s for s in sources}
+    pending = set(names) - progress["failed"].keys()
+    pending &= {source.path.stem for source in left}
+    if pending and by_name.keys() >= set(names):
+      begun = [by_name[name] for name in names]
+  taken = {source.path.stem for source in begun}
+  rest = [source for source in left if source.path.stem not in taken]
   batches = [begun] if begun else []
   batches += [
     rest[first : first + spread.count]

@@ -32,13 +32,14 @@ def find_latents(
     workdir: its folder, where latents are kept as soon as they are found.
     inputs: its pictures, system and weights.
     statistics: of the GAN's latents.
-    interrupt: heard between two searches.
+    interrupt: heard during the search.
 
   Returns:
     By name. Pictures for which no finite latent was found are left out.
 
   Raises:
-    Interrupted: after the search that was under way.
+    Interrupted: latents that were found are kept; what was being searched
+      begins anew.
   """
   folder = workdir / "latents"
   folder.mkdir(exist_ok=True)
@@ -105,7 +106,9 @@ def _batches(missing, count, settings, interrupt):
         raise Interrupted(f"{label} not begun")
       progress.update(steps * first, label=label)
 
-      def show(step, losses, first=first):
+      def show(step, losses, first=first, label=label):
+        if interrupt.came and step < steps:
+          raise Interrupted(f"{label}: stopped after iteration {step}")
         done = min(first + step / steps * count, len(missing))
         progress.update(int(steps * done), loss=np.mean(losses["total"]))
 

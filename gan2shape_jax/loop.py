@@ -117,7 +117,7 @@ class GroupLoop:
     """The state to go on from, if any, and its phase."""
     context = self._context
     progress = context.checkpoints.latest_progress()
-    if progress is None or progress["fits"] != list(self._group.fits):
+    if progress is None or not self._group.is_left_in(progress):
       return None, 0
     number = progress["phase"]
     self.failed = progress["failed"]
@@ -144,14 +144,19 @@ class GroupLoop:
       done += length
       self._note_losses(phase, before, done, losses)
       stop = context.interrupt.requested(before + done)
-      late = (
-        time.monotonic() - self._saved > context.config.run.checkpoint_seconds
-      )
-      if stop or hosts.agree(late):
+      if stop or self._is_late():
         self._save(number, fit)
       if stop:
+        context.checkpoints.wait()
         raise Interrupted(f"{label}: stopped after iteration {done}")
     return fit
+
+  def _is_late(self) -> bool:
+    """Whether it is time for a checkpoint."""
+    since = time.monotonic() - self._saved
+    late = since > self._context.config.run.checkpoint_seconds
+    # Processes with fits of their own do not meet here.
+    return hosts.agree(late) if self._context.plan.spread.shared else late
 
   def _note_losses(self, phase, before: int, done: int, losses) -> None:
     """Shows the losses of a chunk; gives up fits where they are not finite."""
@@ -180,7 +185,7 @@ class GroupLoop:
   def _save(self, number: int, fit: fitting.Fit) -> None:
     progress = {
       "fits": list(self._group.fits),
-      "rows": self._context.plan.spread.count,
+      "shape": self._group.shape,
       "phase": number,
       "failed": self.failed,
       "seconds": self.seconds,

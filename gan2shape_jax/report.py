@@ -16,7 +16,9 @@ from pathlib import Path
 from typing import SupportsFloat
 
 import numpy as np
-from tensorboardX import SummaryWriter
+from tensorboardX import summary
+from tensorboardX.event_file_writer import EventsWriter
+from tensorboardX.proto.event_pb2 import Event
 from tqdm import tqdm
 
 from gan2shape_jax.atomic import replacing
@@ -24,35 +26,59 @@ from gan2shape_jax.methods import METRICS
 
 Row = Mapping[str, SupportsFloat]
 
+_FLUSH_SECONDS = 10
+
 
 class Report:
   """Writes scalars and images to TensorBoard files in `workdir`/logs.
 
   A context manager; what has been written is on disk when it is left. With
   `active` false (on every host but the first) it writes nothing.
+
+  Raises:
+    OSError: by all methods; such as a full disk. (The customary SummaryWriter
+      writes in a thread, and waits for it for good when that has failed.)
   """
 
   def __init__(self, workdir: str | Path, *, active: bool = True):
-    self._writer = SummaryWriter(
-      str(Path(workdir) / "logs"), write_to_disk=active
-    )
+    self._writer = None
+    if active:
+      folder = Path(workdir) / "logs"
+      folder.mkdir(parents=True, exist_ok=True)
+      self._writer = EventsWriter(str(folder / "events"))
+    self._flushed = time.monotonic()
 
   def __enter__(self) -> "Report":
     return self
 
-  def __exit__(self, *exception) -> None:
-    self._writer.close()
+  def __exit__(self, kind, error, traceback) -> None:
+    if self._writer is None:
+      return
+    try:
+      self._writer.close()
+    except OSError:
+      if error is None:  # Otherwise that is what stopped the run.
+        raise
 
   def scalars(self, step: int, values: Mapping[str, SupportsFloat]) -> None:
     """Writes numbers; a name may hold a group as in 'step1/photometric'."""
     for name, value in values.items():
-      self._writer.add_scalar(name, float(value), step)
+      self._write(step, summary.scalar(name, float(value)))
 
   def images(self, step: int, images: Mapping[str, np.ndarray]) -> None:
     """Writes images [h, w, 3] in [-1, 1]; values outside are clipped."""
     for name, image in images.items():
       unit = np.clip(np.asarray(image, np.float32) / 2 + 0.5, 0, 1)
-      self._writer.add_image(name, unit, step, dataformats="HWC")
+      self._write(step, summary.image(name, unit, dataformats="HWC"))
+
+  def _write(self, step, content) -> None:
+    if self._writer is None:
+      return
+    event = Event(step=step, wall_time=time.time(), summary=content)
+    self._writer.write_event(event)
+    if time.monotonic() - self._flushed > _FLUSH_SECONDS:
+      self._writer.flush()
+      self._flushed = time.monotonic()
 
 
 def write_metrics(

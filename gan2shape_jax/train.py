@@ -140,12 +140,7 @@ def _groups(
     return []
   if plan.spread.shared:
     return [joint_group(sources, plan.spread, plan.pictures)]
-  begun = []
-  if progress is not None and progress["rows"] == plan.spread.count:
-    begun = [s for s in sources if s.path.stem in progress["fits"]]
-  if not any(source in begun for source in left):
-    begun = []
-  return separate_groups(left, begun, plan.spread)
+  return separate_groups(sources, left, plan.spread, progress)
 
 
 def do_group(

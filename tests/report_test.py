@@ -1,4 +1,5 @@
 import csv
+import errno
 import fcntl
 import io
 import json
@@ -10,6 +11,7 @@ import termios
 
 import numpy as np
 import pytest
+from tensorboardX.record_writer import RecordWriter
 
 from gan2shape_jax import report
 from gan2shape_jax.report import Progress, Report, write_metrics
@@ -75,6 +77,19 @@ def test_report_writes_events_only_where_active(tmp_path):
   content = events.read_bytes()
   assert b"step1/total" in content and b"PNG" in content
   assert not any((tmp_path / "False").rglob("*tfevents*"))
+
+
+def test_report_of_a_full_disk_raises(tmp_path, monkeypatch):
+  """More events than a writing thread's queue would have taken."""
+
+  def fail(*_):
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+  with pytest.raises(OSError, match="No space"), Report(tmp_path) as out:
+    monkeypatch.setattr(RecordWriter, "write", fail)
+    monkeypatch.setattr(RecordWriter, "flush", fail)
+    for step in range(100):
+      out.scalars(step, {"total": 1.0})
 
 
 def test_progress_in_a_log_file_is_a_line_now_and_then(monkeypatch):
