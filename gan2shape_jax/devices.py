@@ -115,6 +115,8 @@ class Spread:
       ]
       return over_rows(function, axes, self.each)(*args)
 
+    # What compilers and profilers show.
+    local.__name__ = getattr(function, "__name__", local.__name__)
     out = Kind.FIXED if all(a is None for a in axes) else Kind.ROWS
     return self.shard(
       local, tuple(self.spec(kind) for kind in kinds), self.spec(out)

@@ -169,17 +169,16 @@ class Fitter:
     """Projected samples of every picture, [n, p, samples]."""
     kinds = (Kind.OWN, Kind.FIXED, Kind.ROWS, Kind.KEY, Kind.FIXED)
     collect = _program(self, _collect, kinds)
-    pictures = data.gan_image.shape[1]
 
-    def pool(number, data):
+    def of_picture(number):
+      picture = _column(data, number)
       batches = [
-        collect(fit.params, frozen, data, fit.key, jnp.array([number, i]))
+        collect(fit.params, frozen, picture, fit.key, jnp.array([number, i]))
         for i in range(self.system.collect_batches)
       ]
       return jax.tree.map(lambda *x: jnp.concatenate(x, axis=1), *batches)
 
-    numbers = iter(range(pictures))
-    return _each(lambda data: pool(next(numbers), data), data)
+    return _stack([of_picture(i) for i in range(_columns(data))])
 
   def chunk(
     self, phase: Phase, *, scan: bool | None = None
@@ -252,6 +251,7 @@ def _chunk(fitter: Fitter, step: str, flip: bool, scan: bool | None):
       Kind.FIXED,
       Kind.ROWS,
     )
+  spread_step.__name__ = f"{step}_step"
   return make_chunk(spread_step, scan=scan)
 
 
@@ -263,8 +263,12 @@ def _program(
   **options: Any,
 ) -> Callable[..., Any]:
   """Compiled `function(system, ...)` of one row, spread over the devices."""
-  function = functools.partial(function, fitter.system, **options)
-  return jax.jit(fitter.spread.rows(function, *kinds))
+
+  def of_row(*args):
+    return function(fitter.system, *args, **options)
+
+  of_row.__name__ = function.__name__
+  return jax.jit(fitter.spread.rows(of_row, *kinds))
 
 
 def _begin(system, pretrained, seed, number):
@@ -302,8 +306,17 @@ def _each(function: Callable[..., Any], *trees: Any) -> Any:
 
   Memory stays that of one picture for each row.
   """
-  count = jax.tree.leaves(trees[0])[0].shape[1]
-  parts = [
-    function(*jax.tree.map(lambda x, i=i: x[:, i], trees)) for i in range(count)
-  ]
-  return jax.tree.map(lambda *x: jnp.stack(x, axis=1), *parts)
+  count = _columns(trees)
+  return _stack([function(*_column(trees, i)) for i in range(count)])
+
+
+def _columns(tree):
+  return jax.tree.leaves(tree)[0].shape[1]
+
+
+def _column(tree, index):
+  return jax.tree.map(lambda x: x[:, index], tree)
+
+
+def _stack(columns):
+  return jax.tree.map(lambda *x: jnp.stack(x, axis=1), *columns)

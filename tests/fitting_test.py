@@ -1,6 +1,7 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 from tiny_system import picture, tiny_system, weights
 
 from gan2shape_jax import fitting, programs
@@ -50,6 +51,17 @@ def test_python_loop_and_scan_give_the_same_numbers():
 
 def first_row(tree):
   return first_device().take(tree, Kind.OWN, 0)
+
+
+@pytest.mark.parametrize("scan", [False, True])
+def test_nothing_is_copied_from_or_to_the_host_between_iterations(scan):
+  phase = Phase("albedo", 1, 4)
+  fitter, fit, data = begin(phase, several(1))
+  chunk, frozen = fitter.chunk(phase, scan=scan), weights()[1]
+  fit, _ = chunk(fit, frozen, data, length=2)  # compiles
+  with jax.transfer_guard("disallow"):
+    fit, losses = chunk(fit, frozen, data, length=2)
+  assert losses["total"].shape == (2, 1)
 
 
 def test_only_the_phases_networks_change():

@@ -1,7 +1,11 @@
 """The whole program at tiny size: run, stop, resume, read what came out."""
 
+import collections
 import json
+import logging
+import re
 
+import jax
 import numpy as np
 import pytest
 from PIL import Image
@@ -48,11 +52,34 @@ def config(tmp_path_factory):
   return config
 
 
+class Compilations(logging.Handler):
+  """Counts, by name, what is compiled."""
+
+  def __init__(self):
+    super().__init__()
+    self.count = collections.Counter()
+
+  def emit(self, record):
+    found = re.match(r"Compiling jit\((\w+)\)", record.getMessage())
+    if found:
+      self.count[found[1]] += 1
+
+
 @pytest.fixture(scope="module")
-def finished(config, tmp_path_factory):
+def compilations():
+  """Of the run `finished`."""
+  return Compilations()
+
+
+@pytest.fixture(scope="module")
+def finished(config, tmp_path_factory, compilations):
   """The folder and the rows of a run that nothing interrupted."""
   workdir = tmp_path_factory.mktemp("finished")
-  rows, failed = train.run(config, workdir)
+  logger = logging.getLogger("jax")
+  logger.addHandler(compilations)
+  with jax.log_compiles():
+    rows, failed = train.run(config, workdir)
+  logger.removeHandler(compilations)
   assert not failed
   return workdir, rows
 
@@ -75,6 +102,14 @@ def test_metrics_of_all_pictures_and_their_means(finished):
   mean = np.mean([row["mad"] for row in rows.values()])
   np.testing.assert_allclose(content["mean"]["mad"], mean)
   assert (workdir / "metrics.csv").read_text().count("\n") == 4
+
+
+def test_steps_are_compiled_once_for_all_pictures(finished, compilations):
+  steps = {k: n for k, n in compilations.count.items() if k.endswith("_step")}
+  # Two stages; step 3 with and without flips.
+  once = {"prior_step": 1, "albedo_step": 1, "project_step": 1}
+  assert steps == once | {"shape_step": 2}
+  assert compilations.count["_collect"] == 1
 
 
 def test_each_picture_has_its_results(finished):
