@@ -17,7 +17,9 @@ ONE = make_spread(jax.devices()[:1], 1)
 def make_sources(names):
   flat = np.zeros((2, 2), np.float32)
   return [
-    SourcePicture(Path(f"{name}.png"), np.stack([flat] * 3, axis=-1), flat, 2, number)
+    SourcePicture(
+      Path(f"{name}.png"), np.stack([flat] * 3, axis=-1), flat, 2, number
+    )
     for number, name in enumerate(names)
   ]
 
