@@ -2,8 +2,8 @@
 
 Inside a loop XLA's CPU back end runs convolutions several times slower than
 outside, so there the chunk is a Python loop over the compiled step; dispatch is
-asynchronous and metrics are fetched once. Elsewhere it is one `lax.scan`. Both
-give the same numbers.
+asynchronous and metrics are fetched once. Elsewhere the loop is on the device.
+Both give the same numbers.
 """
 
 from collections.abc import Callable
@@ -11,36 +11,49 @@ from functools import partial
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 Metrics = dict[str, np.ndarray]
+
+# A loop on the device keeps metrics of a multiple of this many iterations, so
+# that chunks of different lengths need but one program.
+_BLOCK = 64
 
 
 def make_chunk(
   step: Callable[..., tuple[Any, dict[str, jax.Array]]],
   *,
-  scan: bool | None = None,
+  on_device: bool | None = None,
 ) -> Callable[..., tuple[Any, Metrics]]:
   """Compiles `length` iterations of a step into one call.
 
   Args:
     step: `(state, *args) -> (state, metrics)`, traceable.
-    scan: whether to loop on the device; None decides by platform.
+    on_device: whether the loop is there; None decides by platform.
 
   Returns:
     `(state, *args, length) -> (state, metrics)`, which consumes (donates) the
     state and returns metrics of shape [length] on the host.
   """
-  if scan is None:
-    scan = jax.default_backend() != "cpu"
-  if not scan:
+  if on_device is None:
+    on_device = jax.default_backend() != "cpu"
+  if not on_device:
     return partial(_python_chunk, jax.jit(step, donate_argnums=0))
 
-  @partial(jax.jit, static_argnames="length", donate_argnums=0)
-  def chunk(state, *args, length):
-    return jax.lax.scan(lambda s, _: step(s, *args), state, length=length)
+  def loop(state, length, *args, size):
+    def iterate(i, carry):
+      state, rows = carry
+      state, metrics = step(state, *args)
+      return state, jax.tree.map(lambda x, m: x.at[i].set(m), rows, metrics)
 
-  return partial(_scan_chunk, chunk)
+    _, metrics = jax.eval_shape(step, state, *args)
+    rows = jax.tree.map(lambda m: jnp.zeros((size, *m.shape), m.dtype), metrics)
+    return jax.lax.fori_loop(0, length, iterate, (state, rows))
+
+  loop.__name__ = step.__name__
+  loop = jax.jit(loop, static_argnames="size", donate_argnums=0)
+  return partial(_device_chunk, loop)
 
 
 def _python_chunk(step, state, *args, length):
@@ -52,6 +65,8 @@ def _python_chunk(step, state, *args, length):
   return state, jax.tree.map(lambda *values: np.stack(values), *rows)
 
 
-def _scan_chunk(chunk, state, *args, length):
-  state, metrics = chunk(state, *args, length=length)
-  return state, jax.device_get(metrics)
+def _device_chunk(loop, state, *args, length):
+  size = -(-length // _BLOCK) * _BLOCK
+  count = jax.device_put(np.int32(length))
+  state, rows = loop(state, count, *args, size=size)
+  return state, jax.tree.map(lambda x: x[:length], jax.device_get(rows))

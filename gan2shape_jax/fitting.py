@@ -181,18 +181,18 @@ class Fitter:
     return _stack([of_picture(i) for i in range(_columns(data))])
 
   def chunk(
-    self, phase: Phase, *, scan: bool | None = None
+    self, phase: Phase, *, on_device: bool | None = None
   ) -> Callable[..., tuple[Fit, dict[str, Any]]]:
     """The compiled loop of a kind of phase: `(fit, frozen, data, length=n)`.
 
     One program per step and flip, whatever the stage and the pictures. Its
     metrics are [length, n], or [length] where networks are shared.
     """
-    return _chunk(self, phase.step, phase.flip, scan)
+    return _chunk(self, phase.step, phase.flip, on_device)
 
 
 @functools.cache
-def _chunk(fitter: Fitter, step: str, flip: bool, scan: bool | None):
+def _chunk(fitter: Fitter, step: str, flip: bool, on_device: bool | None):
   system, spread = fitter.system, fitter.spread
   loss_function = _LOSSES[step]
   optimizer = system.optimizers[step]
@@ -252,7 +252,7 @@ def _chunk(fitter: Fitter, step: str, flip: bool, scan: bool | None):
       Kind.ROWS,
     )
   spread_step.__name__ = f"{step}_step"
-  return make_chunk(spread_step, scan=scan)
+  return make_chunk(spread_step, on_device=on_device)
 
 
 @functools.cache

@@ -5,6 +5,7 @@ process is alone.
 """
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -52,6 +53,19 @@ def wait(name: str) -> None:
   """Waits until all processes are here; `name` tells the places apart."""
   if jax.process_count() > 1:
     ocp.multihost.sync_global_processes(name, timeout=_PATIENCE)
+
+
+def in_order(name: str, function: Callable[[], None]) -> None:
+  """Calls a function in the first process, and when it is done in the others.
+
+  For writing what all need, to a folder that they share or to each one's own.
+  `name` tells such calls apart.
+  """
+  if is_first():
+    function()
+  wait(name)
+  if not is_first():
+    function()
 
 
 def agree(value: bool) -> bool:

@@ -17,9 +17,9 @@ import numpy as np
 from ml_collections import ConfigDict
 from PIL import Image
 
+from gan2shape_jax import hosts
 from gan2shape_jax.atomic import replacing, writing
 from gan2shape_jax.data import SourcePicture
-from gan2shape_jax.hosts import is_first
 from gan2shape_jax.image_files import open_grey
 from gan2shape_jax.parsing import MaskRule, load_parser, object_mask
 from gan2shape_jax.report import Progress
@@ -45,7 +45,8 @@ def with_masks(
   if config.data.mask != "parse":
     return sources, {}
   params = load_parser(config.weights.parsing, config.parsing.network)
-  _prepare(folder, config)
+  prepare = functools.partial(_prepare, folder, config)
+  hosts.in_order(f"prepare {folder.name}", prepare)
   paths = [folder / f"{source.path.stem}.png" for source in sources]
   missing = [
     (source, path)
@@ -98,7 +99,7 @@ def _parse(config, params, missing):
     normalize=config.parsing.normalize,
   )
   find = jax.jit(functools.partial(object_mask, rule=rule))
-  with Progress(len(missing), active=is_first()) as progress:
+  with Progress(len(missing), active=hosts.is_first()) as progress:
     for index, (source, path) in enumerate(missing):
       progress.update(index, label=f"{source.path.stem}: mask")
       mask = find(params, jnp.asarray(source.image))

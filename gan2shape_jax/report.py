@@ -151,10 +151,11 @@ class Progress:
   ):
     """Begins at iteration `start` of `total`; the stream is stdout if None.
 
-    With `active` false (on every host but the first) it shows nothing.
+    With `active` false (on every host but the first), or with nothing to do,
+    it shows nothing.
     """
     self._stream = stream or sys.stdout
-    self._active = active
+    self._active = active = active and total > 0
     self._interval = seconds_between_lines
     self._start, self._total = start, total
     self.step = start

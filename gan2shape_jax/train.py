@@ -59,7 +59,7 @@ def run(config: ConfigDict, workdir: pathlib.Path) -> Outcome:
   share = partial(share_of_process, config)
   inputs = load_inputs(config, workdir, leave_out=True, share=share)
   plan = make_plan(config, inputs)
-  claim_workdir(workdir, config)
+  hosts.in_order("claim", partial(claim_workdir, workdir, config))
   if hosts.is_first():
     print(f"{plan.summary}; results in {workdir}", flush=True)
   with (

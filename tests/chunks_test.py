@@ -17,9 +17,9 @@ def start():
   return {"value": jnp.float32(1.0), "iteration": jnp.int32(0)}
 
 
-@pytest.mark.parametrize("scan", [False, True])
-def test_metrics_are_those_of_each_iteration(scan):
-  state, metrics = make_chunk(step, scan=scan)(start(), 0.5, length=4)
+@pytest.mark.parametrize("on_device", [False, True])
+def test_metrics_are_those_of_each_iteration(on_device):
+  state, metrics = make_chunk(step, on_device=on_device)(start(), 0.5, length=4)
   expected, rows = start(), []
   for _ in range(4):
     expected, row = step(expected, 0.5)
@@ -29,11 +29,28 @@ def test_metrics_are_those_of_each_iteration(scan):
   assert isinstance(metrics["value"], np.ndarray)
 
 
-@pytest.mark.parametrize("scan", [False, True])
-def test_chunk_length_does_not_change_the_numbers(scan):
-  chunk = make_chunk(step, scan=scan)
+@pytest.mark.parametrize("on_device", [False, True])
+def test_chunk_length_does_not_change_the_numbers(on_device):
+  chunk = make_chunk(step, on_device=on_device)
   whole, _ = chunk(start(), 0.5, length=6)
   parts = start()
   for length in (1, 2, 3):
     parts, _ = chunk(parts, 0.5, length=length)
   assert parts["value"] == whole["value"]
+
+
+def test_one_program_serves_all_lengths():
+  traced = []
+
+  def noted(state, slope):
+    traced.append(slope)
+    return step(state, slope)
+
+  chunk = make_chunk(noted, on_device=True)
+  state = start()
+  chunk(state, 0.5, length=3)
+  once = len(traced)
+  state, metrics = chunk(start(), 0.5, length=64)
+  assert metrics["value"].shape == (64,)
+  chunk(state, 0.5, length=1)
+  assert len(traced) == once

@@ -44,7 +44,7 @@ def exchanged(options):
   params, key = fitter.begin({}, 0, numbers)
   fit = fitter.enter(phase, 0, pictures, key, params)
   data = fitter.prepare(phase, frozen, fit, pictures)
-  step = fitter.chunk(phase, scan=False).args[0]
+  step = fitter.chunk(phase, on_device=False).args[0]
   text = step.lower(fit, frozen, data).compile().as_text()
   return collections.Counter(
     re.findall(rf" ({COLLECTIVES})(?:-start)?\(", text)

@@ -33,31 +33,31 @@ def begin(phase, pictures):
   return fitter, fit, fitter.prepare(phase, frozen, fit, pictures)
 
 
-def run_phase(phase, *, length, scan, pictures=None):
+def run_phase(phase, *, length, on_device, pictures=None):
   fitter, fit, data = begin(phase, pictures or several(1))
-  chunk = fitter.chunk(phase, scan=scan)
+  chunk = fitter.chunk(phase, on_device=on_device)
   fit, losses = chunk(fit, weights()[1], data, length=length)
   return fit, {name: rows[:, 0] for name, rows in losses.items()}
 
 
-def test_python_loop_and_scan_give_the_same_numbers():
+def test_loops_on_host_and_device_give_the_same_numbers():
   phase = Phase("albedo", 1, 3)
-  looped, rows = run_phase(phase, length=3, scan=False)
-  scanned, scanned_rows = run_phase(phase, length=3, scan=True)
+  looped, rows = run_phase(phase, length=3, on_device=False)
+  device, device_rows = run_phase(phase, length=3, on_device=True)
   for name in rows:
-    np.testing.assert_allclose(rows[name], scanned_rows[name], rtol=1e-4)
-  assert looped.iteration == scanned.iteration == 3
+    np.testing.assert_allclose(rows[name], device_rows[name], rtol=1e-4)
+  assert looped.iteration == device.iteration == 3
 
 
 def first_row(tree):
   return first_device().take(tree, Kind.OWN, 0)
 
 
-@pytest.mark.parametrize("scan", [False, True])
-def test_nothing_is_copied_from_or_to_the_host_between_iterations(scan):
+@pytest.mark.parametrize("on_device", [False, True])
+def test_nothing_is_copied_from_or_to_the_host_between_iterations(on_device):
   phase = Phase("albedo", 1, 4)
   fitter, fit, data = begin(phase, several(1))
-  chunk, frozen = fitter.chunk(phase, scan=scan), weights()[1]
+  chunk, frozen = fitter.chunk(phase, on_device=on_device), weights()[1]
   fit, _ = chunk(fit, frozen, data, length=2)  # compiles
   with jax.transfer_guard("disallow"):
     fit, losses = chunk(fit, frozen, data, length=2)
@@ -66,7 +66,7 @@ def test_nothing_is_copied_from_or_to_the_host_between_iterations(scan):
 
 def test_only_the_phases_networks_change():
   params, _ = weights()
-  fit, _ = run_phase(Phase("albedo", 1, 2), length=2, scan=False)
+  fit, _ = run_phase(Phase("albedo", 1, 2), length=2, on_device=False)
   changed = {
     name
     for name in params
@@ -95,7 +95,7 @@ def test_pictures_take_turns_in_shuffled_epochs():
 def test_prior_is_fitted_to_every_picture():
   """The reference fits it to the first picture only (method quirk Q15)."""
   _, rows = run_phase(
-    Phase("prior", 0, 60), length=60, scan=False, pictures=several(3)
+    Phase("prior", 0, 60), length=60, on_device=False, pictures=several(3)
   )
   losses = np.reshape(rows["total"], (20, 3))
   assert losses[-1].max() < 0.5 * losses[0].min()
@@ -116,7 +116,7 @@ def test_joint_samples_keep_the_light_of_their_picture():
 
 
 def test_prior_phase_approaches_the_ellipsoid():
-  _, rows = run_phase(Phase("prior", 0, 30), length=30, scan=False)
+  _, rows = run_phase(Phase("prior", 0, 30), length=30, on_device=False)
   assert rows["total"][-1] < 0.5 * rows["total"][0]
 
 

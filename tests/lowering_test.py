@@ -99,8 +99,9 @@ def training(s, phase, *, system=None, frozen=None):
     batch(s.params, 1),
   )
   data = jax.eval_shape(partial(fitter.prepare, phase), frozen, fit, pictures)
-  chunk = fitter.chunk(phase, scan=True).args[0]
-  return partial(chunk, length=2), fit, frozen, data
+  chunk = fitter.chunk(phase, on_device=True).args[0]
+  count = ShapeDtypeStruct((), jnp.int32)
+  return partial(chunk, size=2), fit, count, frozen, data
 
 
 def inverting(s, rows):
