@@ -1,9 +1,16 @@
+import contextlib
+import resource
+import shutil
+import signal
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+import pytest
 
 from gan2shape_jax.checkpoint import Checkpoints
+from gan2shape_jax.errors import UserError
 
 
 def make_state(seed):
@@ -47,3 +54,99 @@ def test_saved_arrays_may_be_donated(tmp_path):
     )
   with Checkpoints(tmp_path) as checkpoints:
     assert_equal(checkpoints.restore(expected), expected)
+
+
+def damage(folder, what):
+  """Damages the one checkpoint there is."""
+  (step,) = (path for path in folder.iterdir() if path.name.isdigit())
+  if what == "emptied":
+    shutil.rmtree(step)
+    step.mkdir()
+  elif what == "no state":
+    shutil.rmtree(step / "state")
+  else:
+    file = max(step.rglob(what), key=lambda path: path.stat().st_size)
+    file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
+
+
+@pytest.mark.parametrize(
+  "what", ["emptied", "no state", "progress/metadata", "_METADATA", "d/*"]
+)
+def test_a_damaged_checkpoint_is_answered(tmp_path, what):
+  """All failures that orbax has for it, of many types."""
+  with Checkpoints(tmp_path) as checkpoints:
+    checkpoints.save(make_state(1), {"phase": 1})
+  damage(tmp_path, what)
+  message = (
+    rf"{tmp_path}: the checkpoint cannot be read \(.*; remove the folder"
+  )
+  with Checkpoints(tmp_path) as checkpoints:
+    with pytest.raises(UserError, match=message) as answer:
+      assert checkpoints.latest_progress() == {"phase": 1}
+      checkpoints.restore(make_state(0))
+    assert "\n" not in str(answer.value) and len(str(answer.value)) < 500
+  shutil.rmtree(tmp_path)
+  with Checkpoints(tmp_path) as checkpoints:
+    assert checkpoints.latest_progress() is None
+
+
+def test_leftovers_of_interrupted_saves_do_no_harm(tmp_path):
+  with Checkpoints(tmp_path) as checkpoints:
+    checkpoints.save(make_state(1), {"phase": 1})
+  for name in ("2.orbax-checkpoint-tmp", "3.orbax-checkpoint-tmp"):
+    shutil.copytree(tmp_path / "1/state", tmp_path / name / "state")
+  for phase in (1, 2):
+    with Checkpoints(tmp_path) as checkpoints:
+      assert checkpoints.latest_progress() == {"phase": phase}
+      assert_equal(checkpoints.restore(make_state(0)), make_state(phase))
+      checkpoints.save(make_state(phase + 1), {"phase": phase + 1})
+  assert [path.name for path in tmp_path.iterdir()] == ["3"]
+
+
+@contextlib.contextmanager
+def full_disk(size):
+  """No file can be longer, as if there was no room."""
+  handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+  soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+  resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+  try:
+    yield
+  finally:
+    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    signal.signal(signal.SIGXFSZ, handler)
+
+
+def make_large(seed):
+  return {"noise": jax.random.normal(jax.random.key(seed), (200, 200))}
+
+
+@pytest.mark.parametrize("call", ["save", "wait", "exit"])
+def test_a_checkpoint_that_cannot_be_written_is_answered(tmp_path, call):
+  """At whatever call comes next; what was there before is whole."""
+  with Checkpoints(tmp_path) as checkpoints:
+    checkpoints.save(make_large(1), {"phase": 1})
+  with (
+    pytest.raises(UserError, match=rf"{tmp_path}: .* written .*; make room"),
+    full_disk(20_000),
+    Checkpoints(tmp_path) as checkpoints,
+  ):
+    checkpoints.save(make_large(2), {"phase": 2})
+    if call == "save":
+      checkpoints.save(make_large(3), {"phase": 3})
+    elif call == "wait":
+      checkpoints.wait()
+    else:
+      assert call == "exit"
+  with Checkpoints(tmp_path) as checkpoints:
+    assert checkpoints.latest_progress() == {"phase": 1}
+    assert_equal(checkpoints.restore(make_large(0)), make_large(1))
+
+
+def test_a_failed_save_does_not_hide_another_exception(tmp_path):
+  with (
+    pytest.raises(ZeroDivisionError),
+    full_disk(20_000),
+    Checkpoints(tmp_path) as checkpoints,
+  ):
+    checkpoints.save(make_large(1), {})
+    raise ZeroDivisionError
