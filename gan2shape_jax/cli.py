@@ -33,7 +33,8 @@ def run(
   def main(argv: list[str]) -> None:
     if len(argv) > 1:
       raise UserError(f"unexpected argument {argv[1]!r}; options start with --")
-    logging.set_verbosity(logging.WARNING)
+    # Orbax logs the tracebacks of failures that it raises as well.
+    logging.set_verbosity(logging.FATAL)
     enable_compilation_cache()
     workdir = FLAGS.workdir or os.path.join("results", config_name() + suffix)
     program(FLAGS.config, pathlib.Path(workdir))

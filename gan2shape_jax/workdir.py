@@ -31,12 +31,14 @@ def check_workdir(workdir: pathlib.Path, config: ConfigDict) -> None:
   """Checks that no other request was begun here; writes nothing.
 
   Raises:
-    UserError: the folder holds a run with other values.
+    UserError: the folder cannot be entered, or holds a run with other values.
   """
   path = workdir / _CONFIG
-  if not path.exists():
-    return
-  begun, wanted = read_json(path), _fields(config)
+  with writing(workdir, "--workdir"):
+    if not path.exists():
+      return
+    begun = read_json(path)
+  wanted = _fields(config)
   differences = [
     f"{name} was {begun.get(name)}, now {wanted.get(name)}"
     for name in sorted(begun.keys() | wanted.keys())

@@ -1,13 +1,11 @@
-import contextlib
-import resource
 import shutil
-import signal
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from full_disk import full_disk
 
 from gan2shape_jax.checkpoint import Checkpoints
 from gan2shape_jax.errors import UserError
@@ -101,19 +99,6 @@ def test_leftovers_of_interrupted_saves_do_no_harm(tmp_path):
       assert_equal(checkpoints.restore(make_state(0)), make_state(phase))
       checkpoints.save(make_state(phase + 1), {"phase": phase + 1})
   assert [path.name for path in tmp_path.iterdir()] == ["3"]
-
-
-@contextlib.contextmanager
-def full_disk(size):
-  """No file can be longer, as if there was no room."""
-  handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-  soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-  resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
-  try:
-    yield
-  finally:
-    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-    signal.signal(signal.SIGXFSZ, handler)
 
 
 def make_large(seed):
