@@ -122,6 +122,7 @@ def main():
     metavar="SIZE",
     help="random weights, and a config-e GAN of this many pixels",
   )
+  parser.add_argument("--steps", nargs="+", choices=STEPS, default=STEPS)
   parser.add_argument(
     "--threads", type=int, default=os.cpu_count(), metavar="N"
   )
@@ -151,7 +152,8 @@ def main():
     "step            flip   torch ms  ours ms   ratio"
     "   torch cpu  ours cpu   ratio"
   )
-  for number, step in STEPS.items():
+  for number in options.steps:
+    step = STEPS[number]
     row = benchmark(
       workload,
       original,
