@@ -18,6 +18,7 @@ import jax
 import orbax.checkpoint as ocp
 
 from gan2shape_jax.errors import UserError
+from gan2shape_jax.local_state import LocalArgs, LocalHandler
 
 
 class Checkpoints:
@@ -37,7 +38,8 @@ class Checkpoints:
 
   def __init__(self, folder: pathlib.Path | str, *, together: bool = False):
     folder = pathlib.Path(folder).absolute()
-    processes = ocp.options.MultiprocessingOptions()
+    processes, handlers = ocp.options.MultiprocessingOptions(), None
+    self._args = ocp.args.StandardSave, ocp.args.StandardRestore
     if jax.process_count() > 1 and not together:
       index = jax.process_index()
       folder = folder / f"process_{index}"  # Numbers are checkpoints.
@@ -46,6 +48,9 @@ class Checkpoints:
         active_processes={index},
         barrier_sync_key_prefix=f"process_{index}",
       )
+      progress = ocp.JsonCheckpointHandler(multiprocessing_options=processes)
+      handlers = {"state": LocalHandler(), "progress": progress}
+      self._args = LocalArgs, LocalArgs
     folder.mkdir(parents=True, exist_ok=True)
     self._folder = folder
     options = ocp.CheckpointManagerOptions(
@@ -55,7 +60,9 @@ class Checkpoints:
       enable_async_checkpointing=True,
       multiprocessing_options=processes,
     )
-    self._manager = ocp.CheckpointManager(folder, options=options)
+    self._manager = ocp.CheckpointManager(
+      folder, options=options, item_handlers=handlers
+    )
     self._step = self._manager.latest_step() or 0
 
   def __enter__(self) -> "Checkpoints":
@@ -79,7 +86,7 @@ class Checkpoints:
       self._manager.save(
         self._step,
         args=ocp.args.Composite(
-          state=ocp.args.StandardSave(state),
+          state=self._args[0](state),
           progress=ocp.args.JsonSave(progress),
         ),
       )
@@ -95,7 +102,7 @@ class Checkpoints:
 
   def restore(self, like: Any) -> Any:
     """The newest state, with the structure, shapes and shardings of `like`."""
-    return self._restore(state=ocp.args.StandardRestore(like))
+    return self._restore(state=self._args[1](like))
 
   def _restore(self, **item: ocp.args.CheckpointArgs) -> Any:
     """One item of the newest checkpoint; None if there is none."""

@@ -75,6 +75,8 @@ class Spread:
   def place(self, tree: Any, kind: Kind) -> Any:
     """Puts arrays on the devices: all of them, or the rows of this process."""
     sharding = NamedSharding(self.mesh, self.spec(kind))
+    if not self.mesh.is_multi_process:
+      return jax.device_put(tree, sharding)
     put = jax.make_array_from_process_local_data
     return jax.tree.map(lambda x: put(sharding, np.asarray(x)), tree)
 

@@ -64,6 +64,7 @@ def main(config: ConfigDict, workdir: pathlib.Path) -> None:
       "crop": 0,
     }
   )
+  config.output.export = True  # what is drawn is read from there
   run = train.run if FLAGS.fit else predict.run
   name = f"{split}_{asymmetry}_{first}-{last}"
   folder = workdir / ("fits" if FLAGS.fit else "predictions") / name

@@ -24,7 +24,7 @@ from gan2shape_jax.sources import (
   load_heldout,
   load_sources,
 )
-from gan2shape_jax.system import System, make_system
+from gan2shape_jax.system import System, cast_frozen, make_system
 from gan2shape_jax.weights import check_shapes, load_weights
 from gan2shape_jax.workdir import check_workdir
 
@@ -120,7 +120,14 @@ def load_inputs(
   if problems:
     raise UserError(_joined(list(dict.fromkeys(problems))))
   return Inputs(
-    gan, system, frozen, pretrained, pictures, failed, count, heldout
+    gan=gan,
+    system=system,
+    frozen=cast_frozen(config, frozen),
+    pretrained=pretrained,
+    sources=pictures,
+    failed=failed,
+    count=count,
+    heldout=heldout,
   )
 
 

@@ -35,6 +35,7 @@ from gan2shape_jax.atomic import writing
 from gan2shape_jax.checkpoint import Checkpoints
 from gan2shape_jax.data import SourcePicture
 from gan2shape_jax.devices import Kind
+from gan2shape_jax.errors import UserError
 from gan2shape_jax.groups import Group, joint_group, separate_groups
 from gan2shape_jax.inputs import Inputs, load_inputs
 from gan2shape_jax.interrupt import Interrupt
@@ -136,9 +137,15 @@ def _groups(
 ) -> list[Group]:
   """What is left to be done; first what the latest checkpoint holds."""
   left = [s for s in sources if not _row(workdir, s.path.stem).exists()]
-  if not left:
-    return []
   if plan.spread.shared:
+    # All processes train, or none does.
+    if not any(hosts.gather(len(left))):
+      return []
+    if not all(hosts.gather(len(sources))):
+      raise UserError(
+        f"{workdir}: a process has no picture that can be used; mend the"
+        " pictures, or lower --processes"
+      )
     return [joint_group(sources, plan.spread, plan.pictures)]
   return separate_groups(sources, left, plan.spread, progress)
 

@@ -15,7 +15,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 ALLOWED = {
   "atomic": (),
   "chunks": (),
-  "checkpoint": (),
+  "checkpoint": ("local_state",),
   "config": (),
   "convert": ("models.architecture",),
   "data": ("types", "image_files", "masks"),
@@ -36,6 +36,7 @@ ALLOWED = {
   "image_files": (),
   "interrupt": (),
   "inversion": ("chunks", "devices", "losses"),
+  "local_state": (),
   "losses": ("render",),
   "masks": ("image_files",),
   "meshes": ("render", "types"),

@@ -137,6 +137,14 @@ def test_pictures_that_cannot_be_used_are_left_out_if_wanted(config, tmp_path):
     load_inputs(config, tmp_path / "run", leave_out=True)
 
 
+def test_frozen_networks_compute_as_wanted(config, tmp_path):
+  half = changed(config, **{"precision.frozen": "bfloat16"})
+  for changed_config, dtype in ((config, "float32"), (half, "bfloat16")):
+    frozen = load_inputs(changed_config, tmp_path).frozen
+    kernel = frozen["generator"]["synthesis"]["conv_4"]["kernel"]
+    assert kernel.dtype == dtype
+
+
 def test_processes_share_the_pictures(config, tmp_path):
   inputs = load_inputs(config, tmp_path, share=lambda count: [count - 1])
   (source,) = inputs.sources
