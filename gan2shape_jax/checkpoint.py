@@ -10,6 +10,7 @@ written finds the one before it.
 
 import contextlib
 import pathlib
+import shutil
 import textwrap
 from collections.abc import Iterator
 from typing import Any
@@ -83,6 +84,10 @@ class Checkpoints:
     """
     self._step += 1
     with self._writing():
+      # Orbax would find out too, but with hundreds of tracebacks on the screen.
+      size = sum(leaf.nbytes for leaf in jax.tree.leaves(state))
+      if shutil.disk_usage(self._folder).free < size:
+        raise OSError(f"no room for its {size} bytes")
       self._manager.save(
         self._step,
         args=ocp.args.Composite(

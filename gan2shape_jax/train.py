@@ -86,8 +86,9 @@ def do_pictures(
 ) -> Outcome:
   """Does what is left of the pictures of this process."""
   for source in inputs.sources:
-    path = workdir / "results" / source.path.stem / "input.png"
-    results.save_image(path, source.image)
+    done = _row(workdir, source.path.stem)
+    if not done.exists():
+      results.save_image(done.with_name("input.png"), source.image)
   statistics = LatentStatistics(inputs.gan.mean_latent, inputs.gan.latent_std)
   latents = find_latents(config, workdir, inputs, statistics, interrupt)
   sources = [s for s in inputs.sources if s.path.stem in latents]

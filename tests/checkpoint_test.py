@@ -127,6 +127,16 @@ def test_a_checkpoint_that_cannot_be_written_is_answered(tmp_path, call):
     assert_equal(checkpoints.restore(make_large(0)), make_large(1))
 
 
+def test_a_full_disk_is_noticed_before_writing(tmp_path, monkeypatch):
+  usage = shutil.disk_usage(tmp_path)._replace(free=100_000)
+  monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
+  with Checkpoints(tmp_path) as checkpoints:
+    checkpoints.save(make_state(1), {"phase": 1})
+    with pytest.raises(UserError, match=r"no room for its 160000 bytes"):
+      checkpoints.save(make_large(2), {"phase": 2})
+    assert checkpoints.latest_progress() == {"phase": 1}
+
+
 def test_a_failed_save_does_not_hide_another_exception(tmp_path):
   with (
     pytest.raises(ZeroDivisionError),

@@ -1,0 +1,53 @@
+"""The real program in processes of its own, on tiny pictures."""
+
+import json
+import os
+import pathlib
+import subprocess
+import sys
+
+from random_gan import save_random_gan
+from train_test import write_pictures
+
+from gan2shape_jax.models.architecture import Architecture
+
+_SCRIPT = pathlib.Path(__file__).with_name("killed_run.py")
+_ROOT = _SCRIPT.parents[1]
+
+
+def write_inputs(folder, pictures):
+  """Writes pictures and a random GAN; returns the folder."""
+  write_pictures(folder, count=pictures)
+  arch = Architecture((8, 8, 8, 8), latent_size=8, mapping_layers=3)
+  save_random_gan(folder / "gan", arch)
+  return folder
+
+
+def run(inputs, workdir, how=None, **fields):
+  """Runs the program with configs/tiny.py, a checkpoint at every iteration.
+
+  Args:
+    inputs: folder as `write_inputs` makes it.
+    workdir: for the results.
+    how: see killed_run.py; None lets the program be.
+    **fields: of the configuration, "group.field".
+  """
+  fields = {
+    "run.chunk": 1,
+    "run.checkpoint_seconds": 0,
+    "schedule.flip_step3": "(False,False)",
+    "data.pictures": inputs / "list.txt",
+    "weights.gan": inputs / "gan",
+  } | fields
+  flags = ["--config=configs/tiny.py", f"--workdir={workdir}"]
+  flags += [f"--config.{name}={value}" for name, value in fields.items()]
+  # Compiling takes most of the time.
+  quick = f"{os.environ['XLA_FLAGS']} --xla_backend_optimization_level=0"
+  return subprocess.run(
+    [sys.executable, _SCRIPT, json.dumps(how or {}), "--", *flags],
+    env=os.environ | {"XLA_FLAGS": quick, "PYTHONPATH": str(_ROOT)},
+    cwd=_ROOT,
+    capture_output=True,
+    text=True,
+    timeout=600,
+  )
