@@ -1,0 +1,172 @@
+"""The program on several devices and processes gives one device's numbers.
+
+Devices are fake: XLA divides the CPU. Every run is the real program in a
+process of its own; on one device it is the reference for the others.
+"""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from random_gan import save_random_gan
+from train_test import write_pictures
+
+from gan2shape_jax.models.architecture import Architecture
+
+FIELDS = {
+  "prior.iterations": 1,
+  "schedule.stages": 1,
+  "schedule.first_stage": "(1,1,2)",
+  "output.export": False,
+  "run.checkpoint_seconds": 0,
+}
+JOINT = {"joint": True, "schedule.pictures": 4}
+
+
+def start(inputs, workdir, fields, *, devices, pictures, process=()):
+  fields = (
+    FIELDS
+    | fields
+    | {
+      "data.pictures": inputs / "list.txt",
+      "data.count": pictures,
+      "data.latents": inputs / "latents",
+      "weights.gan": inputs / "gan",
+    }
+  )
+  command = [sys.executable, "-m", "gan2shape_jax.main", *process]
+  command += ["--config=configs/tiny.py", f"--workdir={workdir}"]
+  command += [f"--config.{name}={value}" for name, value in fields.items()]
+  flags = f"--xla_force_host_platform_device_count={devices}"
+  return subprocess.Popen(
+    command,
+    env=os.environ | {"XLA_FLAGS": f"{os.environ['XLA_FLAGS']} {flags}"},
+    stdout=subprocess.PIPE,
+    stderr=subprocess.STDOUT,
+    text=True,
+  )
+
+
+def finish(process):
+  output, _ = process.communicate(timeout=900)
+  assert process.returncode == 0, output
+  return output
+
+
+def assert_alike(workdir, reference):
+  """Up to float32's rounding, which a few steps of Adam enlarge."""
+  found, expected = map(figures, (workdir, reference))
+  assert found.keys() == expected.keys()
+  for name, value in expected.items():
+    np.testing.assert_allclose(
+      found[name], value, rtol=2e-3, atol=1e-5, err_msg=name
+    )
+
+
+def figures(workdir):
+  """Errors of shapes and projections, by picture and stage."""
+  content = json.loads((workdir / "metrics.json").read_text())
+  return {
+    name: value
+    for name, value in flatten(content).items()
+    if name.endswith(("side", "mad", "projection_error"))
+  }
+
+
+def flatten(tree, prefix=""):
+  if not isinstance(tree, dict):
+    return {prefix: tree}
+  flat = {}
+  for name, value in tree.items():
+    flat |= flatten(value, f"{prefix}/{name}")
+  return flat
+
+
+@pytest.fixture(scope="module")
+def inputs(tmp_path_factory):
+  folder = tmp_path_factory.mktemp("inputs")
+  write_pictures(folder, count=5)
+  arch = Architecture((8, 8, 8, 8), latent_size=8, mapping_layers=3)
+  save_random_gan(folder / "gan", arch)
+  (folder / "latents").mkdir()
+  rng = np.random.default_rng(0)
+  for i in range(5):
+    latent = rng.normal(size=arch.latent_size).astype(np.float32)
+    np.save(folder / f"latents/{i}.npy", latent)
+  return folder
+
+
+@pytest.fixture(scope="module")
+def separate(inputs, tmp_path_factory):
+  """Three fits, one after the other on one device."""
+  workdir = tmp_path_factory.mktemp("separate")
+  finish(start(inputs, workdir, {}, devices=1, pictures=3))
+  return workdir
+
+
+@pytest.fixture(scope="module")
+def joint(inputs, tmp_path_factory):
+  """Joint training on five pictures, four of them in an iteration."""
+  workdir = tmp_path_factory.mktemp("joint")
+  finish(start(inputs, workdir, JOINT, devices=1, pictures=5))
+  return workdir
+
+
+@pytest.mark.parametrize(
+  ("fields", "used"),
+  [
+    ({}, "2 pictures at once, on 2 cpu"),  # the last group is half full
+    ({"devices.samples": 2, "devices.fits": 2}, "2 pictures at once, on 2 cpu"),
+  ],
+  ids=["a picture on each device", "samples on each device"],
+)
+def test_separate_fits(inputs, separate, tmp_path, fields, used):
+  output = finish(start(inputs, tmp_path, fields, devices=2, pictures=3))
+  assert used in output
+  assert_alike(tmp_path, separate)
+
+
+def test_joint_training(inputs, joint, tmp_path):
+  output = finish(start(inputs, tmp_path, JOINT, devices=8, pictures=5))
+  assert "4 pictures at once, on 4 cpu device(s)" in output
+  assert_alike(tmp_path, joint)
+
+
+@pytest.mark.parametrize("kind", ["separate", "joint"])
+def test_two_processes(inputs, kind, tmp_path, request):
+  """Of two devices each; the pictures are not divisible by the devices."""
+  reference = request.getfixturevalue(kind)
+  fields, count = ({}, 3) if kind == "separate" else (JOINT, 5)
+  with socket.socket() as listener:
+    listener.bind(("localhost", 0))
+    port = listener.getsockname()[1]
+  processes = [
+    start(
+      inputs,
+      tmp_path,
+      fields,
+      devices=2,
+      pictures=count,
+      process=[
+        "--distributed",
+        f"--coordinator=localhost:{port}",
+        "--processes=2",
+        f"--process={i}",
+      ],
+    )
+    for i in range(2)
+  ]
+  first, second = [finish(process) for process in processes]
+  assert "picture(s)" in first and "picture(s)" not in second
+  if kind == "separate":
+    assert_alike(tmp_path, reference)
+    return
+  # Of joint training the first process reports on its own pictures.
+  found, expected = map(figures, (tmp_path, reference))
+  for name, value in expected.items():
+    if name.startswith("/pictures"):
+      np.testing.assert_allclose(found[name], value, rtol=2e-3, err_msg=name)
