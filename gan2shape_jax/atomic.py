@@ -14,12 +14,17 @@ def replacing(path: str | os.PathLike) -> Iterator[pathlib.Path]:
   """Yields a path to write to, which takes the place of `path` at the end.
 
   It has the ending of `path`, by which some libraries choose the format. After
-  an exception `path` is as it was before.
+  an exception `path` is as it was before, and what was written is removed.
   """
   path = pathlib.Path(path)
   part = path.with_name(f"{path.stem}.part{path.suffix}")
-  yield part
-  part.replace(path)
+  try:
+    yield part
+    part.replace(path)
+  except BaseException:
+    with contextlib.suppress(OSError):
+      part.unlink()
+    raise
 
 
 @contextlib.contextmanager

@@ -24,6 +24,7 @@ def test_file_is_kept_when_writing_fails(tmp_path):
     part.write_text("ha")
     raise OSError
   assert path.read_text() == "old"
+  assert [p.name for p in tmp_path.iterdir()] == ["a.txt"]
 
 
 def test_a_file_in_the_way_is_answered(tmp_path):

@@ -172,16 +172,21 @@ def test_pictures_that_fail_do_not_stop_the_others(config, tmp_path):
   config.data.latents = str(tmp_path / "latents")
   (tmp_path / "latents").mkdir()
   # Sums over it overflow: the picture that the GAN makes of it is not finite.
-  np.save(tmp_path / "latents/1.npy", np.full(8, 3e38, np.float32))
+  np.save(tmp_path / "latents/2.npy", np.full(8, 3e38, np.float32))
   workdir = tmp_path / "run"
   rows, failed = train.run(config, workdir)
-  assert set(rows) == {"2"} and set(failed) == {"0", "1"}
+  assert set(rows) == {"1"} and set(failed) == {"0", "2"}
   assert "image/0.png" in failed["0"]
-  assert "1: stage 1, project: the loss is not finite" in failed["1"]
+  assert "2: stage 1, project: the loss is not finite" in failed["2"]
   content = json.loads((workdir / "metrics.json").read_text())
-  assert content["failed"] == failed and set(content["pictures"]) == {"2"}
-  assert (workdir / "results/2/mesh.glb").exists()
-  assert not (workdir / "results/1/mesh.glb").exists()
+  assert content["failed"] == failed and set(content["pictures"]) == {"1"}
+  assert (workdir / "results/1/mesh.glb").exists()
+  assert not (workdir / "results/2/mesh.glb").exists()
+  # The next run tries again, from the start: the checkpoint holds ruins.
+  np.save(tmp_path / "latents/2.npy", np.zeros(8, np.float32))
+  again, failed = train.run(config, workdir)
+  assert again["1"] == rows["1"]
+  assert set(again) == {"1", "2"} and set(failed) == {"0"}
 
 
 def test_joint_networks_predict_and_start_other_fits(config, tmp_path):
