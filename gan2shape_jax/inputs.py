@@ -104,9 +104,6 @@ def load_inputs(
     masked = attempt(with_masks, config, workdir / "masks", pictures)
     pictures, empty = masked or ([], {})
     failed |= empty
-    masked = attempt(with_masks, config, workdir / "heldout_masks", heldout)
-    heldout, empty = masked or ([], {})
-    problems += empty.values()
   if not leave_out or (not pictures and jax.process_count() == 1):
     problems += failed.values()
   system, pretrained = None, {}

@@ -136,6 +136,8 @@ class GroupLoop:
     before = self._before + sum(p.iterations for p in phases[:number])
     done = int(np.ravel(fit.iteration.addressable_data(0))[0])
     context.progress.update(before + done, label=label)
+    if done == phase.iterations:  # The checkpoint is from its end.
+      return fit
     chunk = fitter.chunk(phase)
     data = fitter.prepare(phase, context.frozen, fit, self._pictures)
     while done < phase.iterations and len(self.failed) < len(self._group.fits):

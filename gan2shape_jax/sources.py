@@ -55,7 +55,9 @@ def load_sources(
       f" data.first={data.first} on"
     )
   paths = paths[data.first : last]
-  options = _options(config, arch, data.ground_truth)
+  # Masks to be parsed come later, see object_masks.py.
+  mask = "full" if data.mask == "parse" else data.mask
+  options = _options(config, arch, data.ground_truth, mask)
   pictures, failed = [], {}
   for number in share(len(paths)):
     path = paths[number]
@@ -69,13 +71,15 @@ def load_sources(
 def load_heldout(config: ConfigDict) -> list[SourcePicture]:
   """Loads the pictures with true depth that training only predicts, if any.
 
+  Nobody looks at their masks: errors are measured where there is true depth.
+
   Raises:
     UserError: all that is wrong with them.
   """
   if not config.data.heldout:
     return []
   paths = list_pictures(config.data.heldout)
-  return load_pictures(paths, **_options(config, None, True))
+  return load_pictures(paths, **_options(config, None, True, "full"))
 
 
 def common_size(config: ConfigDict, sources: list[SourcePicture]) -> int | None:
@@ -98,14 +102,13 @@ def common_size(config: ConfigDict, sources: list[SourcePicture]) -> int | None:
   return sources[0].source_size
 
 
-def _options(config, arch, ground_truth):
+def _options(config, arch, ground_truth, mask):
   return dict(
     image_size=config.image_size,
     n_latent=arch.n_latent if arch else 0,
     latent_size=arch.latent_size if arch else 0,
     crop=config.data.crop or None,
-    # Masks to be parsed come later, see object_masks.py.
-    mask="full" if config.data.mask == "parse" else config.data.mask,
+    mask=mask,
     latents=config.data.latents or None if arch else None,
     ground_truth=ground_truth,
     depth_min=config.data.depth_near,
