@@ -15,9 +15,9 @@ FIELDS = {
   "schedule.first_stage": "(2,2,2)",
   "schedule.later_stages": "(1,1,1)",
 }
-# Where to kill it: picture, kind of moment (see killed_run.py), iterations of the
-# picture before it, or from how many to how many; then, drawn from 1 up to this,
-# which of such moments, and from 0 up to this, how many seconds later.
+# Where to kill it: picture, kind of moment (see killed_run.py), iterations of
+# the picture before it, or from how many to how many; then, drawn from 1 up to
+# this, which of such moments, and from 0 up to this, how many seconds later.
 KILLS = [
   (None, "inversion", 0, 2, 0),
   (None, "latent", 0, 2, 0),
@@ -94,7 +94,7 @@ def test_killed_at_twenty_moments_and_stopped_at_two(inputs, tmp_path):
   for place in KILLS:
     how = choose(rng, *place)
     process = run(inputs, workdir, how, **FIELDS)
-    assert process.returncode == -9, f"{how}\n{process.stdout}"
+    assert process.returncode == -9, f"{how}\n{process.stderr}"
     assert "Traceback" not in process.stderr
     cut_saves += any((workdir / "checkpoints").glob("*-tmp"))
     for path in workdir.glob("results/*/metrics.json"):
