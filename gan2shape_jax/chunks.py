@@ -14,6 +14,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from gan2shape_jax.compilation import jit
+
 Metrics = dict[str, np.ndarray]
 
 # A loop on the device keeps metrics of a multiple of this many iterations, so
@@ -39,7 +41,7 @@ def make_chunk(
   if on_device is None:
     on_device = jax.default_backend() != "cpu"
   if not on_device:
-    return partial(_python_chunk, jax.jit(step, donate_argnums=0))
+    return partial(_python_chunk, jit(step, donate_argnums=0))
 
   def loop(state, length, *args, size):
     def iterate(i, carry):
@@ -52,7 +54,7 @@ def make_chunk(
     return jax.lax.fori_loop(0, length, iterate, (state, rows))
 
   loop.__name__ = step.__name__
-  loop = jax.jit(loop, static_argnames="size", donate_argnums=0)
+  loop = jit(loop, static_argnames="size", donate_argnums=0)
   return partial(_device_chunk, loop)
 
 

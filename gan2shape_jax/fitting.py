@@ -27,6 +27,7 @@ from jaxtyping import Array, Int, PRNGKeyArray
 
 from gan2shape_jax import inference, optim, steps
 from gan2shape_jax.chunks import make_chunk
+from gan2shape_jax.compilation import jit
 from gan2shape_jax.devices import Kind, Spread, over_rows
 from gan2shape_jax.models.networks import init_networks
 from gan2shape_jax.schedule import TRAINABLE, Phase
@@ -268,7 +269,7 @@ def _program(
     return function(fitter.system, *args, **options)
 
   of_row.__name__ = function.__name__
-  return jax.jit(fitter.spread.rows(of_row, *kinds))
+  return jit(fitter.spread.rows(of_row, *kinds))
 
 
 def _begin(system, pretrained, seed, number):

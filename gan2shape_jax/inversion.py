@@ -26,6 +26,7 @@ from jaxtyping import Array, Float
 
 from gan2shape_jax import losses
 from gan2shape_jax.chunks import make_chunk
+from gan2shape_jax.compilation import jit
 from gan2shape_jax.devices import FITS
 
 Params = Any
@@ -33,8 +34,8 @@ Features = tuple[Float[Array, "_ _ _"], ...]
 Synthesize = Callable[[Params, Float[Array, "n l"]], Float[Array, "h w 3"]]
 ReadFeatures = Callable[[Params, Float[Array, "h w 3"]], Features]
 
-# What is different for every picture: offset, target and its features; of a
-# step, the state too.
+# Whether arguments differ from picture to picture: the offset (or state) does,
+# so do the target and its features; weights and statistics do not.
 _PICTURES = (0, None, 0, 0, None)
 
 
@@ -177,18 +178,29 @@ def make_inverter(
     pixel_weight=pixel_weight,
     regular_weight=regular_weight,
   )
-  phases = tuple(
-    _make_phase(loss, rows=rows, steps=count, peak=learning_rate, mesh=mesh)
-    for rows, count in ((1, steps), (n_latent, steps_w_plus))
-  )
-  read = jax.jit(_over_pictures(features, (None, 0), mesh))
+  adam = optax.scale_by_adam()
+
+  def step(state, frozen, target, target_features, statistics, phase):
+    offset, moments = state
+    slope, terms = jax.grad(loss, has_aux=True)(
+      offset, frozen, target, target_features, statistics
+    )
+    # One program for both phases: rows that move alike are one latent.
+    alike = jnp.broadcast_to(slope.sum(0), slope.shape)
+    slope = jnp.where(phase.tied, alike, slope)
+    update, moments = adam.update(slope, moments)
+    rate = learning_rate_ramp(learning_rate, phase.steps)(moments.count - 1)
+    return (offset - rate * update, moments), terms
+
+  run = make_chunk(_over_pictures(step, (*_PICTURES, None), mesh))
+  read = jit(_over_pictures(features, (None, 0), mesh))
 
   def finish(offset, frozen, target, target_features, statistics):
     _, terms = loss(offset, frozen, target, target_features, statistics)
     latent = _to_latent(offset, statistics, n_latent)
     return latent, jnp.clip(synthesize(frozen, latent), -1, 1), terms
 
-  finish = jax.jit(_over_pictures(finish, _PICTURES, mesh))
+  finish = jit(_over_pictures(finish, _PICTURES, mesh))
 
   def invert(
     frozen: Params,
@@ -199,16 +211,13 @@ def make_inverter(
   ) -> Inversion:
     images = jnp.asarray(images)
     fixed = (frozen, images, read(frozen, images), statistics)
-    offset = jnp.zeros((len(images), 1, statistics.mean.shape[-1]))
+    offset = jnp.zeros((len(images), n_latent, statistics.mean.shape[-1]))
     done = 0
-    for phase in phases:
-      if not phase.steps:
-        continue
-      offset = jnp.repeat(offset, phase.rows // offset.shape[1], axis=1)
-      state = (offset, jax.vmap(phase.optimizer.init)(offset))
+    for phase in (_Phase(True, steps), _Phase(False, steps_w_plus)):
+      state = (offset, jax.vmap(adam.init)(offset))
       for first in range(0, phase.steps, chunk):
         length = min(chunk, phase.steps - first)
-        state, metrics = phase.run(state, *fixed, length=length)
+        state, metrics = run(state, *fixed, phase, length=length)
         done += length
         if progress is not None:
           progress(done, {name: rows[-1] for name, rows in metrics.items()})
@@ -219,26 +228,15 @@ def make_inverter(
 
 
 class _Phase(NamedTuple):
-  """Iterations with one shape of the latent."""
+  """A part of the search.
 
-  rows: int
+  Attributes:
+    tied: whether all layers have one latent.
+    steps: iterations.
+  """
+
+  tied: bool
   steps: int
-  optimizer: optax.GradientTransformation
-  run: Callable[..., Any]
-
-
-def _make_phase(loss, *, rows, steps, peak, mesh) -> _Phase:
-  optimizer = optax.adam(learning_rate_ramp(peak, steps))
-  gradient = jax.grad(loss, has_aux=True)
-
-  def step(state, *args):
-    offset, moments = state
-    slope, terms = gradient(offset, *args)
-    updates, moments = optimizer.update(slope, moments)
-    return (optax.apply_updates(offset, updates), moments), terms
-
-  step = _over_pictures(step, _PICTURES, mesh)
-  return _Phase(rows, steps, optimizer, make_chunk(step))
 
 
 def _over_pictures(function, axes, mesh):

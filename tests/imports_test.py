@@ -14,8 +14,9 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 # What is not listed may import anything but `main`.
 ALLOWED = {
   "atomic": (),
-  "chunks": (),
+  "chunks": ("compilation",),
   "checkpoint": ("local_state",),
+  "compilation": (),
   "config": (),
   "convert": ("models.architecture",),
   "data": ("types", "image_files", "masks"),
@@ -24,6 +25,7 @@ ALLOWED = {
   "devices": (),
   "distributions": ("weights",),
   "diagnostics": (
+    "compilation",
     "inference",
     "losses",
     "render",
@@ -35,7 +37,7 @@ ALLOWED = {
   "hosts": (),
   "image_files": (),
   "interrupt": (),
-  "inversion": ("chunks", "devices", "losses"),
+  "inversion": ("chunks", "compilation", "devices", "losses"),
   "local_state": (),
   "losses": ("render",),
   "masks": ("image_files",),
