@@ -128,7 +128,9 @@ class Fitter:
   ) -> Fit:
     """Shapes and shardings of a state of a phase, for restoring one."""
     enter = functools.partial(self.enter, phase, 0, pictures)
-    shapes = jax.eval_shape(enter, key, params)
+    # Compiled programs have options, which they must not within a trace.
+    with jax.disable_jit():
+      shapes = jax.eval_shape(enter, key, params)
 
     def with_sharding(spec, tree):
       sharding = NamedSharding(self.spread.mesh, spec)
