@@ -18,7 +18,6 @@ import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from gan2shape_jax import inference, losses, steps
-from gan2shape_jax.compilation import jit
 from gan2shape_jax.render.camera import Pose
 from gan2shape_jax.system import System
 
@@ -49,7 +48,7 @@ def follow(system: System) -> Callable[..., Followed]:
   `data` is the `steps.ProjectData` of one picture.
   """
 
-  @jit
+  @jax.jit
   def run(params: Params, frozen: Params, data: Any, key: PRNGKeyArray):
     keys = jax.random.split(key, system.batch_size)
     change = jax.vmap(lambda key: steps.sample_change(system, key))(keys)

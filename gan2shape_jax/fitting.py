@@ -27,7 +27,6 @@ from jaxtyping import Array, Int, PRNGKeyArray
 
 from gan2shape_jax import inference, optim, steps
 from gan2shape_jax.chunks import make_chunk
-from gan2shape_jax.compilation import jit
 from gan2shape_jax.devices import Kind, Spread, over_rows
 from gan2shape_jax.models.networks import init_networks
 from gan2shape_jax.schedule import TRAINABLE, Phase
@@ -128,9 +127,7 @@ class Fitter:
   ) -> Fit:
     """Shapes and shardings of a state of a phase, for restoring one."""
     enter = functools.partial(self.enter, phase, 0, pictures)
-    # Compiled programs have options, which they must not within a trace.
-    with jax.disable_jit():
-      shapes = jax.eval_shape(enter, key, params)
+    shapes = jax.eval_shape(enter, key, params)
 
     def with_sharding(spec, tree):
       sharding = NamedSharding(self.spread.mesh, spec)
@@ -271,7 +268,7 @@ def _program(
     return function(fitter.system, *args, **options)
 
   of_row.__name__ = function.__name__
-  return jit(fitter.spread.rows(of_row, *kinds))
+  return jax.jit(fitter.spread.rows(of_row, *kinds))
 
 
 def _begin(system, pretrained, seed, number):

@@ -26,7 +26,6 @@ from jaxtyping import Array, Float
 
 from gan2shape_jax import losses
 from gan2shape_jax.chunks import make_chunk
-from gan2shape_jax.compilation import jit
 from gan2shape_jax.devices import FITS
 
 Params = Any
@@ -193,14 +192,14 @@ def make_inverter(
     return (offset - rate * update, moments), terms
 
   run = make_chunk(_over_pictures(step, (*_PICTURES, None), mesh))
-  read = jit(_over_pictures(features, (None, 0), mesh))
+  read = jax.jit(_over_pictures(features, (None, 0), mesh))
 
   def finish(offset, frozen, target, target_features, statistics):
     _, terms = loss(offset, frozen, target, target_features, statistics)
     latent = _to_latent(offset, statistics, n_latent)
     return latent, jnp.clip(synthesize(frozen, latent), -1, 1), terms
 
-  finish = jit(_over_pictures(finish, _PICTURES, mesh))
+  finish = jax.jit(_over_pictures(finish, _PICTURES, mesh))
 
   def invert(
     frozen: Params,

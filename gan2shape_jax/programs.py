@@ -9,7 +9,6 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from gan2shape_jax import inference, steps
-from gan2shape_jax.compilation import jit
 from gan2shape_jax.metrics import evaluate_depth
 from gan2shape_jax.render.camera import Camera
 from gan2shape_jax.render.compose import Rendering, render_view
@@ -54,7 +53,7 @@ def preview(
 def render_input(system: System) -> Callable[[Params, Picture], Rendering]:
   """The reconstruction in the view of its picture: `(params, picture)`."""
 
-  @jit
+  @jax.jit
   def render(params, picture):
     found = inference.reconstruct(system, params, picture)
     texture = apply_shading(found.albedo, shade(found.normal, found.light))
@@ -66,26 +65,26 @@ def render_input(system: System) -> Callable[[Params, Picture], Rendering]:
 @functools.cache
 def synthesize(system: System) -> Callable[..., Array]:
   """Compiled `System.synthesize`: `(frozen, latent)`."""
-  return jit(system.synthesize)
+  return jax.jit(system.synthesize)
 
 
 @functools.cache
 def reconstruct(system: System) -> Callable[..., Reconstruction]:
   """Compiled `inference.reconstruct`: `(params, picture)`."""
-  return jit(functools.partial(inference.reconstruct, system))
+  return jax.jit(functools.partial(inference.reconstruct, system))
 
 
 @functools.cache
 def prepare_project(system: System) -> Callable[..., steps.ProjectData]:
   """Compiled `steps.prepare_project`: `(frozen, picture, canonical)`."""
-  return jit(functools.partial(steps.prepare_project, system))
+  return jax.jit(functools.partial(steps.prepare_project, system))
 
 
 @functools.cache
 def project(system: System) -> Callable[..., Array]:
   """Compiled projections: `(params, frozen, data, images) -> images`."""
 
-  @jit
+  @jax.jit
   def images_of(params, frozen, data, images):
     return steps.project(system, params, frozen, data, images)[0]
 

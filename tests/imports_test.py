@@ -14,9 +14,8 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 # What is not listed may import anything but `main`.
 ALLOWED = {
   "atomic": (),
-  "chunks": ("compilation",),
+  "chunks": (),
   "checkpoint": ("local_state",),
-  "compilation": (),
   "config": (),
   "convert": ("models.architecture",),
   "data": ("types", "image_files", "masks"),
@@ -25,7 +24,6 @@ ALLOWED = {
   "devices": (),
   "distributions": ("weights",),
   "diagnostics": (
-    "compilation",
     "inference",
     "losses",
     "render",
@@ -37,7 +35,7 @@ ALLOWED = {
   "hosts": (),
   "image_files": (),
   "interrupt": (),
-  "inversion": ("chunks", "compilation", "devices", "losses"),
+  "inversion": ("chunks", "devices", "losses"),
   "local_state": (),
   "losses": ("render",),
   "masks": ("image_files",),
