@@ -16,10 +16,6 @@ import numpy as np
 
 Metrics = dict[str, np.ndarray]
 
-# On the CPU nearly all time is spent in libraries, which no setting changes;
-# optimising the rest less compiles faster and runs as fast.
-_CPU_OPTIONS = {"xla_backend_optimization_level": 1}
-
 # A loop on the device keeps metrics of a multiple of this many iterations, so
 # that chunks of different lengths need but one program.
 _BLOCK = 64
@@ -43,9 +39,7 @@ def make_chunk(
   if on_device is None:
     on_device = jax.default_backend() != "cpu"
   if not on_device:
-    options = _CPU_OPTIONS if jax.default_backend() == "cpu" else None
-    step = jax.jit(step, donate_argnums=0, compiler_options=options)
-    return partial(_python_chunk, step)
+    return partial(_python_chunk, jax.jit(step, donate_argnums=0))
 
   def loop(state, length, *args, size):
     def iterate(i, carry):
