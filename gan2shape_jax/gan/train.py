@@ -277,7 +277,7 @@ class _Observer:
       "architecture": self._arch.to_dict(),
       "images": self._images(step),
     }
-    checkpoints.save(step, state, progress)
+    checkpoints.save(state, progress)
     mean, deviation = bundle.latent_statistics(
       self._sheet_key, state.average, self._arch
     )
