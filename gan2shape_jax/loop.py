@@ -65,7 +65,7 @@ class GroupLoop:
   def __init__(
     self, context: Run, group: Group, pictures: Picture, before: int
   ):
-    """Begins, or goes on from a checkpoint.
+    """Notes what is to be done; `run` does it.
 
     Args:
       context: of the run.
