@@ -13,7 +13,6 @@ What the PyTorch side computes is told at the top of `torch_steps.py`, and
 tests/benchmarks_test.py holds both sides to the same numbers.
 """
 
-import argparse
 import json
 import os
 import statistics
@@ -21,7 +20,7 @@ import sys
 import time
 
 import jax
-from workload import load_config, load_workload, make_step
+from workload import load_config, load_workload, make_parser, make_step
 
 from gan2shape_jax.errors import UserError
 
@@ -112,23 +111,10 @@ def benchmark(workload, original, step, *, iterations, repeats):
 
 def main():
   """Prints a table, and writes it as JSON where asked."""
-  parser = argparse.ArgumentParser(
-    description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-  )
-  parser.add_argument("--config", default="configs/demo.py", metavar="FILE")
-  parser.add_argument(
-    "--random",
-    type=int,
-    metavar="SIZE",
-    help="random weights, and a config-e GAN of this many pixels",
-  )
-  parser.add_argument("--steps", nargs="+", choices=STEPS, default=STEPS)
+  parser = make_parser(__doc__, steps=STEPS, iterations=5, repeats=7)
   parser.add_argument(
     "--threads", type=int, default=os.cpu_count(), metavar="N"
   )
-  parser.add_argument("--iterations", type=int, default=5, metavar="N")
-  parser.add_argument("--repeats", type=int, default=7, metavar="N")
-  parser.add_argument("--json", metavar="FILE", help="write the figures here")
   options = parser.parse_args()
   limit_threads(options.threads)
   jax.config.update("jax_platforms", "cpu")

@@ -22,7 +22,6 @@ several loops.
             process's; MB
 """
 
-import argparse
 import json
 import resource
 import statistics
@@ -30,7 +29,13 @@ import sys
 import time
 
 import jax
-from workload import STEPS, load_config, load_workload, make_step
+from workload import (
+  STEPS,
+  load_config,
+  load_workload,
+  make_parser,
+  make_step,
+)
 from workload import seconds_per_iteration as seconds_of
 
 from gan2shape_jax.errors import UserError
@@ -155,20 +160,7 @@ def print_row(row):
 
 def main():
   """Prints a table, and writes it as JSON where asked."""
-  parser = argparse.ArgumentParser(
-    description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-  )
-  parser.add_argument("--config", default="configs/demo.py", metavar="FILE")
-  parser.add_argument(
-    "--random",
-    type=int,
-    metavar="SIZE",
-    help="random weights, and a config-e GAN of this many pixels",
-  )
-  parser.add_argument("--steps", nargs="+", choices=STEPS, default=STEPS)
-  parser.add_argument("--iterations", type=int, default=10, metavar="N")
-  parser.add_argument("--repeats", type=int, default=5, metavar="N")
-  parser.add_argument("--json", metavar="FILE", help="write the figures here")
+  parser = make_parser(__doc__, steps=STEPS, iterations=10, repeats=5)
   options = parser.parse_args()
   jax.config.update("jax_enable_compilation_cache", False)
   try:

@@ -4,11 +4,12 @@ The picture is one that the GAN draws, so that neither data nor an inversion is
 needed. Weights are those of a configuration, or random ones of its sizes.
 """
 
+import argparse
 import dataclasses
 import importlib.util
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -34,12 +35,6 @@ from gan2shape_jax.types import Picture
 
 Params = dict[str, Any]
 
-LOSSES = {
-  "prior": steps.prior_loss,
-  "albedo": steps.albedo_loss,
-  "project": steps.project_loss,
-  "shape": steps.shape_loss,
-}
 STEPS = ("inversion", "prior", "albedo", "project", "collect", "shape")
 
 
@@ -72,6 +67,32 @@ class Step(NamedTuple):
   iterate: Callable[..., tuple[Any, Any]]
   state: Any
   data: Any
+
+
+def make_parser(
+  description: str | None,
+  *,
+  steps: Iterable[str],
+  iterations: int,
+  repeats: int,
+) -> argparse.ArgumentParser:
+  """The options of programs that time steps; the others are the defaults."""
+  parser = argparse.ArgumentParser(
+    description=description,
+    formatter_class=argparse.RawDescriptionHelpFormatter,
+  )
+  parser.add_argument("--config", default="configs/demo.py", metavar="FILE")
+  parser.add_argument(
+    "--random",
+    type=int,
+    metavar="SIZE",
+    help="random weights, and a config-e GAN of this many pixels",
+  )
+  parser.add_argument("--steps", nargs="+", choices=steps, default=steps)
+  for name, default in (("iterations", iterations), ("repeats", repeats)):
+    parser.add_argument(f"--{name}", type=int, default=default, metavar="N")
+  parser.add_argument("--json", metavar="FILE", help="write the figures here")
+  return parser
 
 
 def load_config(path: str) -> ConfigDict:
@@ -136,7 +157,7 @@ def make_step(workload: Workload, name: str) -> Step:
 
     return Step(collect, state, data)
 
-  flip, loss_function = workload.flip(name), LOSSES[name]
+  flip, loss_function = workload.flip(name), steps.LOSSES[name]
   optimizer = system.optimizers[name]
 
   def iterate(state, frozen, data):

@@ -35,13 +35,6 @@ from gan2shape_jax.types import Picture, Reconstruction
 
 Params = dict[str, Any]
 
-_LOSSES = {
-  "prior": steps.prior_loss,
-  "albedo": steps.albedo_loss,
-  "project": steps.project_loss,
-  "shape": steps.shape_loss,
-}
-
 
 @struct.dataclass
 class Fit:
@@ -194,7 +187,7 @@ class Fitter:
 @functools.cache
 def _chunk(fitter: Fitter, step: str, flip: bool, on_device: bool | None):
   system, spread = fitter.system, fitter.spread
-  loss_function = _LOSSES[step]
+  loss_function = steps.LOSSES[step]
   optimizer = system.optimizers[step]
   names = TRAINABLE[step]
 

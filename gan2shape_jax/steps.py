@@ -397,3 +397,12 @@ def shape_loss(
 
 def _total(terms: Terms) -> Loss:
   return Loss(sum(terms.values()), terms)
+
+
+# By the steps of the schedule.
+LOSSES = {
+  "prior": prior_loss,
+  "albedo": albedo_loss,
+  "project": project_loss,
+  "shape": shape_loss,
+}

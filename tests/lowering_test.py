@@ -29,7 +29,6 @@ from gan2shape_jax import (
   steps,
   views,
 )
-from gan2shape_jax.devices import first_device
 from gan2shape_jax.gan.state import Hyper, init_state
 from gan2shape_jax.gan.steps import make_steps
 from gan2shape_jax.models.frozen import cast_kernels
@@ -90,7 +89,7 @@ def result(s, name):
 def training(s, phase, *, system=None, frozen=None):
   """Two iterations of a phase, in a loop on the device."""
   system, frozen = system or s.system, frozen or s.frozen
-  fitter = fitting.Fitter(system, first_device())
+  fitter = fitting.Fitter(system, tiny_system.first_device())
   pictures = batch(s.picture, 1, 1)
   fit = jax.eval_shape(
     partial(fitter.enter, phase, 0),
