@@ -8,7 +8,7 @@ import types
 
 import numpy as np
 import pytest
-from train_test import write_pictures
+from tiny_inputs import write_pictures
 
 from configs import tiny
 from gan2shape_jax import latents, sources

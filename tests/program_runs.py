@@ -6,28 +6,15 @@ import pathlib
 import subprocess
 import sys
 
-from random_gan import save_random_gan
-from train_test import write_pictures
-
-from gan2shape_jax.models.architecture import Architecture
-
 _SCRIPT = pathlib.Path(__file__).with_name("killed_run.py")
 _ROOT = _SCRIPT.parents[1]
-
-
-def write_inputs(folder, pictures):
-  """Writes pictures and a random GAN; returns the folder."""
-  write_pictures(folder, count=pictures)
-  arch = Architecture((8, 8, 8, 8), latent_size=8, mapping_layers=3)
-  save_random_gan(folder / "gan", arch)
-  return folder
 
 
 def run(inputs, workdir, how=None, **fields):
   """Runs the program with configs/tiny.py, a checkpoint at every iteration.
 
   Args:
-    inputs: folder as `write_inputs` makes it.
+    inputs: folder as `tiny_inputs.write_inputs` makes it.
     workdir: for the results.
     how: see killed_run.py; None lets the program be.
     **fields: of the configuration, "group.field".

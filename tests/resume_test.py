@@ -7,7 +7,8 @@ import json
 
 import numpy as np
 import pytest
-from program_runs import run, write_inputs
+from program_runs import run
+from tiny_inputs import write_inputs
 
 # Two pictures, eleven iterations each: 2 of the prior; albedo, project and
 # shape, twice each, and once more in the second stage.

@@ -12,10 +12,7 @@ import sys
 
 import numpy as np
 import pytest
-from random_gan import save_random_gan
-from train_test import write_pictures
-
-from gan2shape_jax.models.architecture import Architecture
+from tiny_inputs import ARCH, write_inputs
 
 FIELDS = {
   "prior.iterations": 1,
@@ -88,14 +85,11 @@ def flatten(tree, prefix=""):
 
 @pytest.fixture(scope="module")
 def inputs(tmp_path_factory):
-  folder = tmp_path_factory.mktemp("inputs")
-  write_pictures(folder, count=5)
-  arch = Architecture((8, 8, 8, 8), latent_size=8, mapping_layers=3)
-  save_random_gan(folder / "gan", arch)
+  folder = write_inputs(tmp_path_factory.mktemp("inputs"), pictures=5)
   (folder / "latents").mkdir()
   rng = np.random.default_rng(0)
   for i in range(5):
-    latent = rng.normal(size=arch.latent_size).astype(np.float32)
+    latent = rng.normal(size=ARCH.latent_size).astype(np.float32)
     np.save(folder / f"latents/{i}.npy", latent)
   return folder
 

@@ -8,43 +8,18 @@ import re
 import jax
 import numpy as np
 import pytest
-from PIL import Image
-from random_gan import save_random_gan
+from tiny_inputs import SIZE, write_inputs, write_pictures
 
 from configs import tiny
 from gan2shape_jax import train
 from gan2shape_jax.checkpoint import Checkpoints
 from gan2shape_jax.errors import UserError
 from gan2shape_jax.methods import METRICS
-from gan2shape_jax.models.architecture import Architecture
-
-SIZE = 32
-
-
-def write_pictures(folder, count):
-  """Shaded balls on black, with masks and true depth."""
-  y, x = np.mgrid[:SIZE, :SIZE] - (SIZE - 1) / 2
-  height = np.sqrt(np.maximum(0, 1 - (x**2 + y**2) / 12**2))
-  for kind in ("image", "mask", "depth"):
-    (folder / kind).mkdir(parents=True)
-  for i in range(count):
-    colors = np.array([200, 150 + 20 * i, 120])
-    picture = (height[..., None] * colors).astype(np.uint8)
-    Image.fromarray(picture).save(folder / f"image/{i}.png")
-    mask = (255 * (height > 0)).astype(np.uint8)
-    Image.fromarray(mask).save(folder / f"mask/{i}.png")
-    nearness = (65535 * (0.5 + 0.4 * height) * (height > 0)).astype(np.uint16)
-    Image.fromarray(nearness).save(folder / f"depth/{i}.png")
-  names = [f"image/{i}.png\n" for i in range(count)]
-  (folder / "list.txt").write_text("".join(names))
 
 
 @pytest.fixture(scope="module")
 def config(tmp_path_factory):
-  folder = tmp_path_factory.mktemp("inputs")
-  write_pictures(folder, count=2)
-  arch = Architecture((8, 8, 8, 8), latent_size=8, mapping_layers=3)
-  save_random_gan(folder / "gan", arch)
+  folder = write_inputs(tmp_path_factory.mktemp("inputs"), pictures=2)
   config = tiny.get_config()
   config.data.pictures = str(folder / "list.txt")
   config.weights.gan = str(folder / "gan")
