@@ -42,7 +42,7 @@ class Kind(enum.Enum):
 
 @dataclasses.dataclass(frozen=True)
 class Spread:
-  """A way to use devices; the default is the first device and one row.
+  """A way to use devices.
 
   Attributes:
     mesh: of axes `fits` and `samples`.
@@ -236,8 +236,3 @@ def make_spread(
   grid = np.array(devices[: count * samples]).reshape(count, samples)
   mesh = Mesh(grid, (FITS, SAMPLES), axis_types=(AxisType.Auto,) * 2)
   return Spread(mesh, each, shared)
-
-
-def first_device() -> Spread:
-  """One row on the first device of this process."""
-  return make_spread(jax.local_devices()[:1], 1)

@@ -9,8 +9,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from tiny_system import first_device
 
-from gan2shape_jax.devices import Kind, first_device, make_spread, over_rows
+from gan2shape_jax.devices import Kind, make_spread, over_rows
 
 EIGHT = [f"device {i}" for i in range(8)]
 

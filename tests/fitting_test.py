@@ -2,10 +2,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from tiny_system import picture, tiny_system, weights
+from tiny_system import first_device, picture, tiny_system, weights
 
 from gan2shape_jax import fitting, programs
-from gan2shape_jax.devices import Kind, first_device
+from gan2shape_jax.devices import Kind
 from gan2shape_jax.schedule import Phase
 from gan2shape_jax.types import GroundTruth
 

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 from ml_collections import FrozenConfigDict
 
 from configs import tiny
+from gan2shape_jax.devices import make_spread
 from gan2shape_jax.models import discriminator, stylegan2
 from gan2shape_jax.models.architecture import Architecture
 from gan2shape_jax.models.networks import init_networks
@@ -21,6 +22,11 @@ def tiny_system(**fields):
   config = tiny.get_config()
   config.update_from_flattened_dict(fields)
   return make_system(FrozenConfigDict(config), ARCH)
+
+
+def first_device():
+  """A spread of one row on one device."""
+  return make_spread(jax.devices()[:1], 1)
 
 
 @functools.cache
