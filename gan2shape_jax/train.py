@@ -140,9 +140,10 @@ def _groups(
   left = [s for s in sources if not _row(workdir, s.path.stem).exists()]
   if plan.spread.shared:
     # All processes train, or none does.
-    if not any(hosts.gather(len(left))):
+    counts = hosts.gather([len(left), len(sources)])
+    if not any(unfinished for unfinished, _ in counts):
       return []
-    if not all(hosts.gather(len(sources))):
+    if not all(usable for _, usable in counts):
       raise UserError(
         f"{workdir}: a process has no picture that can be used; mend the"
         " pictures, or lower --processes"
