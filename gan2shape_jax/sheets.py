@@ -55,8 +55,9 @@ class Block:
 
 
 def to_uint8(picture: ArrayLike) -> np.ndarray:
-  """`[...]` in [-1, 1], clipped, to `[...]` in 0..255."""
-  scaled = (np.clip(np.asarray(picture), -1, 1) + 1) * 127.5
+  """`[...]` in [-1, 1], clipped, to `[...]` in 0..255; what is NaN to 0."""
+  picture = np.nan_to_num(np.asarray(picture), nan=-1.0)
+  scaled = (np.clip(picture, -1, 1) + 1) * 127.5
   return np.round(scaled).astype(np.uint8)
 
 

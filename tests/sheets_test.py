@@ -13,6 +13,7 @@ def _plain(*colors):
 def test_to_uint8_covers_the_range_and_clips():
   values = np.array([-3.0, -1.0, 0.0, 1.0, 2.0])
   np.testing.assert_array_equal(sheets.to_uint8(values), [0, 0, 128, 255, 255])
+  assert sheets.to_uint8([float("nan")]) == 0
 
 
 @pytest.mark.parametrize("labels", [(), ("a", "b")])
