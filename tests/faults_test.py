@@ -43,7 +43,7 @@ def read_metrics(workdir):
 
 
 def assert_answered(process, *parts):
-  """Exit code 2 and one line, whatever the threads of libraries print besides."""
+  """Exit code 2 and one line, whatever libraries' threads print besides."""
   assert process.returncode == 2, process.stderr
   lines = process.stderr.splitlines()
   (said,) = [line for line in lines if line.startswith("gan2shape_jax: ")]
