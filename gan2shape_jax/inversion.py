@@ -179,7 +179,7 @@ def make_inverter(
   )
   adam = optax.scale_by_adam()
 
-  def step(state, frozen, target, target_features, statistics, phase):
+  def invert_step(state, frozen, target, target_features, statistics, phase):
     offset, moments = state
     slope, terms = jax.grad(loss, has_aux=True)(
       offset, frozen, target, target_features, statistics
@@ -191,7 +191,12 @@ def make_inverter(
     rate = learning_rate_ramp(learning_rate, phase.steps)(moments.count - 1)
     return (offset - rate * update, moments), terms
 
-  run = make_chunk(_over_pictures(step, (*_PICTURES, None), mesh))
+  # Compiled, so that a start lies on the devices as what an iteration returns:
+  # else the step would be compiled for either.
+  start = jax.jit(
+    _over_pictures(lambda offset: (offset, adam.init(offset)), (0,), mesh)
+  )
+  run = make_chunk(_over_pictures(invert_step, (*_PICTURES, None), mesh))
   read = jax.jit(_over_pictures(features, (None, 0), mesh))
 
   def finish(offset, frozen, target, target_features, statistics):
@@ -213,7 +218,7 @@ def make_inverter(
     offset = jnp.zeros((len(images), n_latent, statistics.mean.shape[-1]))
     done = 0
     for phase in (_Phase(True, steps), _Phase(False, steps_w_plus)):
-      state = (offset, jax.vmap(adam.init)(offset))
+      state = start(offset)
       for first in range(0, phase.steps, chunk):
         length = min(chunk, phase.steps - first)
         state, metrics = run(state, *fixed, phase, length=length)

@@ -81,9 +81,9 @@ def test_metrics_of_all_pictures_and_their_means(finished):
 
 def test_steps_are_compiled_once_for_all_pictures(finished, compilations):
   steps = {k: n for k, n in compilations.count.items() if k.endswith("_step")}
-  # Two stages; step 3 with and without flips.
-  once = {"prior_step": 1, "albedo_step": 1, "project_step": 1}
-  assert steps == once | {"shape_step": 2}
+  # Inversion in W and W+; two stages, step 3 with and without flips.
+  once = ("invert_step", "prior_step", "albedo_step", "project_step")
+  assert steps == dict.fromkeys(once, 1) | {"shape_step": 2}
   assert compilations.count["_collect"] == 1
 
 
