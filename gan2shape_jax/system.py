@@ -252,6 +252,8 @@ def cast_frozen(config: FrozenConfigDict, frozen: Params) -> Params:
 
 def _resize(image, size):
   """As the reference: averages to shrink, interpolates to enlarge."""
+  if size == image.shape[0]:
+    return image
   shrinks = size < image.shape[0]
   return (resize_area if shrinks else resize_bilinear)(image, (size, size))
 
