@@ -5,7 +5,9 @@
 Makes synthetic heads that no GAN was trained on (their true shape is known),
 predicts and fits them as the configuration says, and prints SIDE and MAD of
 the flat shape, the prior, the prediction and the fit, and by how much they
-beat the prior. Writes to `--workdir` (results/<configuration>_evaluation):
+beat the prior; then the true shape's depth as a part of the found one's, and
+the SIDE that is left when depth and tilt are mended (`metrics.align_relief`).
+Writes to `--workdir` (results/<configuration>_evaluation):
 
   heads/                the heads, with a folder for each split
   fits/, predictions/   as `main` and `predict` write them
@@ -25,7 +27,7 @@ from ml_collections import ConfigDict
 from gan2shape_jax import cli, programs
 from gan2shape_jax.atomic import writing
 from gan2shape_jax.errors import UserError
-from gan2shape_jax.methods import ERRORS, METHODS
+from gan2shape_jax.methods import ERRORS, FIGURES, METHODS
 from gan2shape_jax.outcome import Outcome
 
 FLAGS = flags.FLAGS
@@ -106,7 +108,7 @@ def summarize(
       continue
     table[method] = {
       name: sum(row[prefix + name] for row in rows.values()) / len(rows)
-      for name in ERRORS
+      for name in FIGURES
     }
   prior = table["prior"]
   for row in table.values():
@@ -120,10 +122,14 @@ def format_table(
 ) -> str:
   """The means, then the last method head by head."""
   last = METHODS[list(table)[-1]]
-  lines = [f"{'mean of ' + str(len(rows)):<12}   SIDE   gain    MAD   gain"]
+  lines = [
+    f"{'mean of ' + str(len(rows)):<12}   SIDE   gain    MAD   gain"
+    "  relief  SIDE aligned"
+  ]
   lines += [
     f"{method:<12} {row['side']:.4f} {row['side_gain']:6.1%}"
     f" {row['mad']:6.2f} {row['mad_gain']:6.1%}"
+    f" {row['relief']:7.2f} {row['side_aligned']:13.4f}"
     for method, row in table.items()
   ]
   lines += ["", f"{'head':<12}   SIDE (prior)      MAD (prior)"]

@@ -1,11 +1,13 @@
 """What finds a shape, and what its figures are called.
 
 Every method has two errors: SIDE, a plain ratio (not times 100), and MAD in
-degrees; see `metrics.py`. A picture's row of figures holds those of the methods
-that were there, under the methods' prefixes.
+degrees; and two figures that tell what kind of error it is. See `metrics.py`. A
+picture's row holds those of the methods that were there, under the methods'
+prefixes.
 """
 
 ERRORS = ("side", "mad")
+FIGURES = (*ERRORS, "relief", "side_aligned")
 METHODS = {
   "flat": "flat_",
   "prior": "prior_",
@@ -14,6 +16,6 @@ METHODS = {
 }
 # Columns of a table, the fit first.
 METRICS = (
-  *(prefix + e for prefix in reversed(METHODS.values()) for e in ERRORS),
+  *(prefix + e for prefix in reversed(METHODS.values()) for e in FIGURES),
   "seconds",
 )

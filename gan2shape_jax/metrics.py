@@ -5,6 +5,8 @@ pixel counts. An empty mask gives errors of 0; `evaluate_depth` reports the
 share of pixels that counted, so that this cannot pass for a perfect result.
 """
 
+from functools import partial
+
 import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Bool, Float, Shaped
@@ -40,18 +42,22 @@ def evaluate_depth(
       from normals that are slightly short (`render.geometry`): a perfect depth
       map still scores about 5 degrees at 64 px and 9 at 128 px.
     `mae`, `mse`: mean absolute and squared error, scene units.
+    `relief`, `side_aligned`: see `align_relief`.
     `valid`: the share of pixels that counted, in [0, 1].
   """
   mask = erode(mask_view) & erode(true_mask)
   normal = normals_from_depth(depth_view, camera)
   true_normal = normals_from_depth(true_depth, camera)
   arccosine = jnp.arccos(jnp.clip(_dot(normal, true_normal), -1.0, 1.0))
+  relief, aligned = align_relief(depth_view, true_depth, mask)
   return {
     "side": scale_invariant_error(depth_view, true_depth, mask),
     "mad": mean_angle(normal, true_normal, mask),
     "mad_reference": _masked_mean(jnp.degrees(arccosine), mask),
     "mae": _masked_mean(jnp.abs(depth_view - true_depth), mask),
     "mse": _masked_mean(jnp.square(depth_view - true_depth), mask),
+    "relief": relief,
+    "side_aligned": aligned,
     "valid": mask.mean(),
   }
 
@@ -79,6 +85,42 @@ def scale_invariant_error(
   )
   mean = _masked_mean(difference, mask)
   return jnp.sqrt(_masked_mean(jnp.square(difference - mean), mask))
+
+
+def align_relief(
+  depth: Float[Array, "h w"],
+  true_depth: Float[Array, "h w"],
+  mask: Bool[Array, "h w"],
+) -> tuple[Float[Array, ""], Float[Array, ""]]:
+  """How much too deep a shape is, and what is wrong with it besides.
+
+  Under one distant light a shape that is flattened and leans looks like the
+  true one (the bas-relief ambiguity; Belhumeur, Kriegman and Yuille 1999), so
+  these two errors come easily. Here the logarithm of the depth is multiplied
+  and a plane is added, by least squares under the mask.
+
+  Returns:
+    The factor (below 1: the shape was too deep; 0 for a flat one), and the SIDE
+    that is left.
+  """
+  y, x = jnp.mgrid[: depth.shape[0], : depth.shape[1]].astype(float)
+
+  def centred(values):
+    values = jnp.where(mask, values, 0.0)
+    return jnp.where(mask, values - _masked_mean(values, mask), 0.0)
+
+  log = lambda depth: centred(jnp.log(jnp.where(mask, depth, 1.0)))  # noqa: E731
+  product = partial(jnp.einsum, precision=lax.Precision.HIGHEST)
+  target = log(true_depth)
+  columns = jnp.stack([log(depth), centred(x), centred(y)])
+  norms = jnp.sqrt(jnp.sum(columns**2, axis=(1, 2)))
+  columns = columns / jnp.maximum(norms, 1e-8)[:, None, None]
+  # A little more on the diagonal, for what is flat or empty.
+  gram = product("ihw,jhw->ij", columns, columns) + 1e-6 * jnp.eye(3)
+  weights = jnp.linalg.solve(gram, product("ihw,hw->i", columns, target))
+  left = target - product("i,ihw->hw", weights, columns)
+  relief = jnp.where(norms[0] > 1e-6, weights[0] / norms[0], 0.0)
+  return relief, jnp.sqrt(_masked_mean(jnp.square(left), mask))
 
 
 def mean_angle(

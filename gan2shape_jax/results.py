@@ -23,7 +23,7 @@ from PIL import Image
 from gan2shape_jax import diagnostics, programs, sheets
 from gan2shape_jax.data import SourcePicture
 from gan2shape_jax.export import export_picture
-from gan2shape_jax.methods import ERRORS, METHODS
+from gan2shape_jax.methods import ERRORS, FIGURES, METHODS
 from gan2shape_jax.system import System
 from gan2shape_jax.types import GroundTruth, Picture, Reconstruction
 from gan2shape_jax.workdir import read_json, write_json
@@ -70,7 +70,7 @@ def figures(
   return {
     METHODS[method] + name: float(errors[name])
     for method, errors in found.items()
-    for name in ERRORS
+    for name in FIGURES
   }
 
 

@@ -108,3 +108,29 @@ def test_an_empty_mask_gives_finite_scores_and_says_so():
   scores = metrics.evaluate_depth(depth, empty, surface(1), empty, CAMERA)
   assert scores["valid"] == 0
   assert all(jnp.isfinite(score) for score in scores.values())
+
+
+def test_relief_and_tilt_are_told_from_other_errors():
+  """A flattened, leaning shape is the true one but for these two."""
+  y, x = jnp.mgrid[:SIZE, :SIZE] / SIZE
+  mask = disc(8) > 0
+  true, other = jnp.log(surface(0)), jnp.log(surface(1))
+  depth = jnp.exp((true - 0.03 * x + 0.02 * y + 0.1) / 0.6)
+  relief, left = metrics.align_relief(depth, jnp.exp(true), mask)
+  np.testing.assert_allclose(relief, 0.6, rtol=1e-3)
+  assert left < 1e-5 < metrics.scale_invariant_error(depth, surface(0), mask)
+
+  _, left = metrics.align_relief(jnp.exp(other), jnp.exp(true), mask)
+  m = np.asarray(mask)
+  columns = [np.asarray(c)[m] for c in (other, x, y, jnp.ones_like(x))]
+  _, squares, *_ = np.linalg.lstsq(
+    np.stack(columns, 1).astype(float), np.asarray(true)[m], rcond=None
+  )
+  np.testing.assert_allclose(left, np.sqrt(squares[0] / m.sum()), rtol=1e-3)
+
+
+@pytest.mark.parametrize("mask", [disc(8) > 0, jnp.zeros((SIZE, SIZE), bool)])
+def test_a_flat_shape_has_no_relief(mask):
+  flat = jnp.full((SIZE, SIZE), 1.1)
+  relief, left = metrics.align_relief(flat, surface(0), mask)
+  assert relief == 0 and jnp.isfinite(left)
