@@ -102,6 +102,16 @@ def summarize(followed: Followed) -> dict[str, float]:
   return row
 
 
+def variety(maps: Float[np.ndarray, "n h w"]) -> float:
+  """How much maps differ, as a part of what their mean varies over pixels.
+
+  A network that ignores its input has 0. (Learning the prior too fast makes the
+  depth network one: without biases, its bottleneck grows into a constant.)
+  """
+  maps = np.asarray(maps, np.float64)
+  return _ratio(maps.std(axis=0).mean(), maps.mean(axis=0).std())
+
+
 def quantities(pose: Pose, direction: Float[Array, "3"]) -> Float[Array, "4"]:
   """QUANTITIES of a pose and a unit vector to the light."""
   # Angles of Rz Ry Rx: the last row is (-sin ry, cos ry sin rx, cos ry cos rx).

@@ -97,8 +97,10 @@ def report_stage(
     heldout: pictures with true depth that were not fitted.
 
   Returns:
-    See `diagnostics.summarize`; `side` and `mad`, means over the pictures with
-    true depth; `heldout_side` and `heldout_mad`, of predictions.
+    See `diagnostics.summarize`; `depth_variety`, if there are several pictures,
+    of their canonical depths (`diagnostics.variety`); `side` and `mad`, means
+    over the pictures with true depth; `heldout_side` and `heldout_mad`, of
+    predictions.
   """
   preview = [programs.preview(system, params, p) for p in pictures[:_SHOWN]]
   save_image(path.with_suffix(".png"), jnp.concatenate(preview))
@@ -137,7 +139,11 @@ def _follow(system, frozen, params, pictures, canonical) -> Row:
       key = jax.random.fold_in(jax.random.key(i), batch)
       parts.append(follow(params, frozen, data, key))
   joined = jax.tree.map(lambda *x: np.concatenate(x), *parts)
-  return diagnostics.summarize(joined)
+  row = diagnostics.summarize(joined)
+  if len(chosen) > 1:
+    depths = np.stack([canonical[i].depth for i in chosen])
+    row["depth_variety"] = diagnostics.variety(depths)
+  return row
 
 
 def read_stages(workdir: pathlib.Path) -> dict[str, dict[str, Row]]:

@@ -56,3 +56,13 @@ def test_samples_of_a_system():
   assert (found.error > 0).all()
   again = run(params, frozen, data, jax.random.key(1))
   assert jnp.abs(found.truth - again.truth).min() > 0
+
+
+def test_variety_is_that_of_maps_over_that_of_pixels():
+  ramp = np.linspace(0, 1, 12).reshape(3, 4)
+  same = np.stack([ramp] * 3)
+  assert diagnostics.variety(same) < 1e-12
+  assert diagnostics.variety(np.ones((2, 3, 4))) < 1e-12
+  shifts = np.array([-0.2, 0.0, 0.2])[:, None, None]
+  expected = shifts.std() / ramp.std()
+  np.testing.assert_allclose(diagnostics.variety(same + shifts), expected)
