@@ -5,8 +5,6 @@ pixel counts. An empty mask gives errors of 0; `evaluate_depth` reports the
 share of pixels that counted, so that this cannot pass for a perfect result.
 """
 
-from functools import partial
-
 import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Bool, Float, Shaped
@@ -103,23 +101,30 @@ def align_relief(
     The factor (below 1: the shape was too deep; 0 for a flat one), and the SIDE
     that is left.
   """
-  y, x = jnp.mgrid[: depth.shape[0], : depth.shape[1]].astype(float)
 
-  def centred(values):
-    values = jnp.where(mask, values, 0.0)
+  def log(depth):
+    return jnp.log(jnp.where(mask, depth, 1.0))
+
+  def centre(values):
     return jnp.where(mask, values - _masked_mean(values, mask), 0.0)
 
-  log = lambda depth: centred(jnp.log(jnp.where(mask, depth, 1.0)))  # noqa: E731
-  product = partial(jnp.einsum, precision=lax.Precision.HIGHEST)
-  target = log(true_depth)
-  columns = jnp.stack([log(depth), centred(x), centred(y)])
-  norms = jnp.sqrt(jnp.sum(columns**2, axis=(1, 2)))
-  columns = columns / jnp.maximum(norms, 1e-8)[:, None, None]
-  # A little more on the diagonal, for what is flat or empty.
-  gram = product("ihw,jhw->ij", columns, columns) + 1e-6 * jnp.eye(3)
-  weights = jnp.linalg.solve(gram, product("ihw,hw->i", columns, target))
-  left = target - product("i,ihw->hw", weights, columns)
-  relief = jnp.where(norms[0] > 1e-6, weights[0] / norms[0], 0.0)
+  def slope(values, along):
+    # What is left of a constant is rounding, and has no direction.
+    power = _masked_mean(along**2, mask)
+    product = _masked_mean(values * along, mask)
+    return jnp.where(power > 1e-12, product / power, 0.0)
+
+  def level(values):
+    values = centre(values)
+    values = values - slope(values, x) * x
+    return values - slope(values, y) * y
+
+  y, x = jnp.mgrid[: depth.shape[0], : depth.shape[1]].astype(float)
+  x, y = centre(x), centre(y)
+  y = y - slope(y, x) * x
+  shape, target = level(log(depth)), level(log(true_depth))
+  relief = slope(target, shape)
+  left = target - relief * shape
   return relief, jnp.sqrt(_masked_mean(jnp.square(left), mask))
 
 
