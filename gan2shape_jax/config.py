@@ -133,10 +133,12 @@ def default_config() -> ConfigDict:
   config.loss.perceptual = 0.5
   config.loss.smooth = 0.01
   config.loss.offset = 0.01  # latent offset regulariser of step 2
-  # Distance of the view read off a projected sample from the view that it was
-  # rendered in, step 3; not in the paper. A deeper shape that turns less looks
-  # much the same: this ties views, and so depths, to the scale of the prior.
+  # Squared distance of the view and of the light read off a projected sample
+  # from those that it was rendered in, step 3; not in the paper. A deeper shape
+  # that turns less, or one that leans and is lit from lower down, looks much
+  # the same (the bas-relief ambiguity): these keep to the scale of the prior.
   config.loss.view = 0.0
+  config.loss.light = 0.0
   config.loss.object_mask = False  # weigh pseudo-samples by the object mask
 
   config.optimizer = ConfigDict()

@@ -181,11 +181,13 @@ class Samples(NamedTuple):
     image: in [-1, 1].
     mask: weights of the pixels.
     view: the raw views that they were rendered in.
+    light: the unit vectors of the light that they were rendered in.
   """
 
   image: Float[Array, "*n h w 3"]
   mask: Float[Array, "*n h w"]
   view: Float[Array, "*n 6"]
+  light: Float[Array, "*n 3"]
 
 
 class Change(NamedTuple):
@@ -213,7 +215,7 @@ def render_pseudo(system: System, data: ProjectData, change: Change) -> Samples:
   )
   rendering = compose.render_view(canonical.depth, texture, pose, system.camera)
   mask = sampling.sample_nearest(data.sample_mask[..., None], rendering.grid)
-  return Samples(rendering.image, mask[..., 0], change.view)
+  return Samples(rendering.image, mask[..., 0], change.view, light.direction)
 
 
 def project(
@@ -390,7 +392,9 @@ def shape_loss(
       "sample_pixel": pixel(rendered[1:], images[1:], mask[1:], sample_axis()),
       "sample_perceptual": system.perceptual_weight * perceptual[1:].mean(),
       "sample_view": system.view_weight
-      * jnp.mean(jnp.abs(view[1:, :3] - batch.view[:, :3])),
+      * jnp.mean((view[1:, :3] - batch.view[:, :3]) ** 2),
+      "sample_light": system.light_weight
+      * jnp.mean((light.direction[1:] - batch.light) ** 2),
     }
   )
 

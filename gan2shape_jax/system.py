@@ -80,6 +80,7 @@ class System:
   smooth_weight: float
   offset_weight: float
   view_weight: float
+  light_weight: float
   source_size: int
   crop: int
 
@@ -237,6 +238,7 @@ def _make_system(config, architecture, source_size):
     smooth_weight=loss.smooth,
     offset_weight=loss.offset,
     view_weight=loss.view,
+    light_weight=loss.light,
     source_size=source_size,
     crop=config.data.crop,
   )

@@ -125,28 +125,36 @@ def test_terms_add_up_and_reach_what_the_step_trains(step):
   assert all(jnp.isfinite(leaf).all() for leaf in jax.tree.leaves(slopes))
 
 
-def test_views_of_samples_are_compared_with_those_they_were_rendered_in():
-  """The term is 0 in the paper's setting, and leaves shifts alone."""
+def test_views_and_lights_are_compared_with_those_of_the_rendering():
+  """The terms are 0 in the paper's setting, and leave shifts alone."""
   (params, frozen), weight = weights(), 3.0
-  paper, tied = tiny_system(), tiny_system(**{"loss.view": weight})
+  paper = tiny_system()
+  tied = tiny_system(**{"loss.view": weight, "loss.light": weight})
   _, data = loss_and_data("shape", paper)
 
-  def term(system_is_tied, view):
+  def terms(system_is_tied, view, light):
     system = tied if system_is_tied else paper
-    samples = data.samples._replace(view=view)
+    samples = data.samples._replace(view=view, light=light)
     found = steps.shape_loss(
       system, params, frozen, data._replace(samples=samples), KEY, False
     )
-    return found.terms["sample_view"]
+    return found.terms["sample_view"], found.terms["sample_light"]
 
-  term = jax.jit(term, static_argnums=0)
-  view = jax.vmap(
-    lambda image: steps.inference.predict_view(paper, params, image)
-  )(data.samples.image)
+  terms = jax.jit(terms, static_argnums=0)
+
+  def read(image):
+    light = steps.inference.predict_light(paper, params, image)
+    view = steps.inference.predict_view(paper, params, image)
+    return view, light.direction
+
+  view, light = jax.vmap(read)(data.samples.image)
   turned = view.at[:, 1].add(0.3).at[:, 3:].add(1.0)
-  assert term(False, turned) == 0
-  np.testing.assert_allclose(term(True, view), 0, atol=1e-5)
-  np.testing.assert_allclose(term(True, turned), weight * 0.3 / 3, rtol=1e-3)
+  moved = light.at[:, 1].add(0.6)
+  np.testing.assert_array_equal(terms(False, turned, moved), 0)
+  np.testing.assert_allclose(terms(True, view, light), 0, atol=1e-5)
+  found = terms(True, turned, moved)
+  expected = weight / 3 * np.square([0.3, 0.6])
+  np.testing.assert_allclose(found, expected, rtol=1e-3)
 
 
 def test_mirror_image_of_a_symmetric_shape_counts_the_same():
@@ -181,6 +189,7 @@ def test_batches_of_an_epoch_hold_each_sample_of_a_picture_once():
     image=jnp.arange(24.0).reshape(2, 12, 1),
     mask=jnp.ones((2, 12)),
     view=jnp.zeros((2, 12, 6)),
+    light=jnp.zeros((2, 12, 3)),
   )
   data = steps.ShapeData(jnp.arange(2), pool)
 
