@@ -36,16 +36,16 @@ def get_config():
   config.light.y = (-0.2, 0.8)
   config.light.diffuse = (-0.1, 0.3)
 
-  # Depths of the heads, and the ellipsoid that training begins with: of several
-  # it was about the best on 24 validation heads. Fits are compared with it, so
-  # it had better be a good one.
-  config.camera.depth_min = 0.92
+  # Depths of the heads, and the ellipsoid that training begins with: of many it
+  # was the best on 24 validation heads. Fits are compared with it, so it had
+  # better be a good one; and all later shapes keep to about its depth.
+  config.camera.depth_min = 0.93
   config.camera.depth_max = 1.03
   config.camera.border_depth = 1.02
-  config.prior.near = 0.94
+  config.prior.near = 0.958
   config.prior.far = 1.0
-  config.prior.iterations = 300
-  config.prior.learning_rate = 1e-3
+  config.prior.iterations = 400
+  config.prior.learning_rate = 3e-4  # at 1e-3 only a plane is learnt
 
   config.inversion.iterations = 300
   config.inversion.iterations_w_plus = 200
@@ -53,7 +53,8 @@ def get_config():
   # See docs/demo_networks.md for what was tried.
   config.loss.smooth = 0.05
   config.loss.offset = 0.05
-  config.loss.view = 1.0
+  config.loss.view = 20.0
+  config.loss.light = 3.0
   config.loss.object_mask = True
   config.optimizer.learning_rate = 3e-4
   config.schedule.stages = 1

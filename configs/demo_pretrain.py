@@ -1,7 +1,7 @@
 """Joint training of the demo's networks on pictures that its GAN drew.
 
   python tools/sample_pictures.py --gan assets/demo/gan \\
-    --output data/demo_samples --count 64 --psi 0.8
+    --output data/demo_samples --count 192 --psi 0.9 --seed 1
   python tools/make_heads.py --output data/heads64/val --split val --count 12
   python -m gan2shape_jax.main --config=configs/demo_pretrain.py
 
@@ -25,16 +25,15 @@ def get_config():
   config.data.heldout = "data/heads64/val/list.txt"
   config.weights.networks = ""
 
-  # Nothing holds the views here: it flattened the features of the faces.
-  config.loss.view = 0.0
+  config.loss.smooth = 0.03
   # The mirrored shape has to explain the pictures only when the views are known
   # a little: earlier it drives the shape flat.
-  stages = 10
+  stages = 8
   config.schedule.stages = stages
   config.schedule.first_stage = (200, 400, 600)
   config.schedule.later_stages = (100, 250, 600)
   config.schedule.flip_step1 = (False,) + (True,) * (stages - 1)
   config.schedule.flip_step3 = (False,) + (True,) * (stages - 1)
-  config.schedule.collect_batches = 6
+  config.schedule.collect_batches = 2
   config.output.export = False
   return config
