@@ -6,11 +6,29 @@ workers (which inherit the environment), saves most of that; LLVM's expensive
 passes do not pay at these sizes.
 """
 
+import gc
 import os
 import tempfile
+
+import pytest
 
 os.environ.setdefault(
   "JAX_COMPILATION_CACHE_DIR", tempfile.mkdtemp(prefix="gan2shape_jax_tests_")
 )
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
 os.environ.setdefault("XLA_FLAGS", "--xla_llvm_disable_expensive_passes=true")
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _release_programs():
+  """Lets go of each module's programs.
+
+  A program on the CPU holds some dozens of memory mappings, and all tests
+  together need more of them than Linux grants one process (`vm.max_map_count`,
+  65,530): LLVM then dies of a segmentation fault.
+  """
+  yield
+  import jax  # Not before the settings above.
+
+  jax.clear_caches()
+  gc.collect()
