@@ -23,7 +23,7 @@ import numpy as np
 import optax
 from flax import struct
 from jax.sharding import NamedSharding, PartitionSpec
-from jaxtyping import Array, Int, PRNGKeyArray
+from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from gan2shape_jax import inference, optim, steps
 from gan2shape_jax.chunks import make_chunk
@@ -34,6 +34,14 @@ from gan2shape_jax.system import System
 from gan2shape_jax.types import Picture, Reconstruction
 
 Params = dict[str, Any]
+
+
+@struct.dataclass
+class Best:
+  """The trained networks after the chunk whose mean loss was the lowest."""
+
+  params: Params
+  loss: Float[Array, "*n"]
 
 
 @struct.dataclass
@@ -49,6 +57,7 @@ class Fit:
     key: of the current phase.
     canonical: the reconstructions [n, p] that the stage's samples are
       renderings of; what step 1 left behind, from step 2 on.
+    best: what the phase ends with, where the configuration wants it so.
   """
 
   params: Params
@@ -56,6 +65,7 @@ class Fit:
   iteration: Int[Array, "*n"]
   key: PRNGKeyArray
   canonical: Reconstruction
+  best: Best | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -112,8 +122,8 @@ class Fitter:
     start = _program(
       self, _enter, (Kind.OWN, Kind.OWN, Kind.FIXED), step=phase.step
     )
-    optimizer, key, iteration = start(params, key, jnp.uint32(index))
-    return Fit(params, optimizer, iteration, key, canonical)
+    optimizer, key, iteration, best = start(params, key, jnp.uint32(index))
+    return Fit(params, optimizer, iteration, key, canonical, best)
 
   def abstract(
     self, phase: Phase, pictures: Picture, key: PRNGKeyArray, params: Params
@@ -136,7 +146,7 @@ class Fitter:
   def specs(self) -> Fit:
     """How the parts of a state lie on the mesh."""
     own, rows = map(self.spread.spec, (Kind.OWN, Kind.ROWS))
-    return Fit(own, own, own, own, canonical=rows)
+    return Fit(own, own, own, own, canonical=rows, best=own)
 
   def prepare(
     self, phase: Phase, frozen: Params, fit: Fit, pictures: Picture
@@ -182,6 +192,25 @@ class Fitter:
     metrics are [length, n], or [length] where networks are shared.
     """
     return _chunk(self, phase.step, phase.flip, on_device)
+
+  def note_best(self, fit: Fit, losses: np.ndarray) -> Fit:
+    """Remembers the networks if a chunk's mean loss is the lowest so far.
+
+    Args:
+      fit: as the chunk left it.
+      losses: the totals of the chunk, [length, n] of this process.
+    """
+    if fit.best is None:
+      return fit
+    note = _program(self, _note_best, (Kind.OWN,) * 3)
+    loss = self.spread.place(losses.mean(0), Kind.OWN)
+    return fit.replace(best=note(fit.params, fit.best, loss))
+
+  def take_best(self, fit: Fit) -> Fit:
+    """The state at the end of a phase, with the best networks if noted."""
+    if fit.best is None:
+      return fit
+    return fit.replace(params=fit.params | fit.best.params)
 
 
 @functools.cache
@@ -272,7 +301,18 @@ def _begin(system, pretrained, seed, number):
 def _enter(system, params, key, index, *, step):
   trainable, _ = optim.split_trainable(params, TRAINABLE[step])
   moments = system.optimizers[step].init(trainable)
-  return moments, jax.random.fold_in(key, index), jnp.int32(0)
+  best = None
+  if system.keep_best and step == "shape":
+    # Copies: the loop consumes the networks.
+    best = Best(jax.tree.map(jnp.copy, trainable), jnp.float32(jnp.inf))
+  return moments, jax.random.fold_in(key, index), jnp.int32(0), best
+
+
+def _note_best(system, params, best, loss):
+  del system
+  found = Best({name: params[name] for name in best.params}, loss)
+  better = loss < best.loss
+  return jax.tree.map(functools.partial(jnp.where, better), found, best)
 
 
 def _collect(system, params, frozen, data, key, place):

@@ -137,13 +137,14 @@ class GroupLoop:
     done = int(np.ravel(fit.iteration.addressable_data(0))[0])
     context.progress.update(before + done, label=label)
     if done == phase.iterations:  # The checkpoint is from its end.
-      return fit
+      return fitter.take_best(fit)
     chunk = fitter.chunk(phase)
     data = fitter.prepare(phase, context.frozen, fit, self._pictures)
     while done < phase.iterations and len(self.failed) < len(self._group.fits):
       length = min(context.config.run.chunk, phase.iterations - done)
       fit, losses = chunk(fit, context.frozen, data, length=length)
       done += length
+      fit = fitter.note_best(fit, losses["total"])
       self._note_losses(phase, before, done, losses)
       stop = context.interrupt.requested(before + done)
       if stop or self._is_late():
@@ -151,7 +152,7 @@ class GroupLoop:
       if stop:
         context.checkpoints.wait()
         raise Interrupted(f"{label}: stopped after iteration {done}")
-    return fit
+    return fitter.take_best(fit)
 
   def _is_late(self) -> bool:
     """Whether it is time for a checkpoint."""

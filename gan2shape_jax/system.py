@@ -76,6 +76,7 @@ class System:
   use_object_mask: bool
   batch_size: int
   collect_batches: int
+  keep_best: bool
   perceptual_weight: float
   smooth_weight: float
   offset_weight: float
@@ -234,6 +235,7 @@ def _make_system(config, architecture, source_size):
     use_object_mask=loss.object_mask,
     batch_size=config.schedule.batch_size,
     collect_batches=config.schedule.collect_batches,
+    keep_best=config.schedule.keep_best and not config.joint,
     perceptual_weight=loss.perceptual,
     smooth_weight=loss.smooth,
     offset_weight=loss.offset,

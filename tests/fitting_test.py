@@ -23,10 +23,10 @@ def several(count):
   return jax.tree.map(lambda *x: jnp.stack(x), *parts)
 
 
-def begin(phase, pictures):
+def begin(phase, pictures, **changes):
   """A fitter with one row of pictures, its state and data."""
   params, frozen = weights()
-  fitter = fitting.Fitter(tiny_system(), first_device())
+  fitter = fitting.Fitter(tiny_system(**changes), first_device())
   pictures = jax.tree.map(lambda x: x[None], pictures)
   start, key = fitter.begin(params, 0, [0])
   fit = fitter.enter(phase, 0, pictures, key, start)
@@ -80,6 +80,26 @@ def test_only_the_phases_networks_change():
     )
   }
   assert changed == {"albedo"}
+
+
+def test_ends_with_the_networks_of_the_best_chunk():
+  phase = Phase("shape", 1, 3)
+  fitter, fit, data = begin(phase, several(1), **{"schedule.keep_best": True})
+  chunk, copies, losses = fitter.chunk(phase), [], [2.0, 1.0, np.nan, 1.5]
+  for loss in losses:
+    fit, _ = chunk(fit, weights()[1], data, length=1)
+    fit = fitter.note_best(fit, np.float32([[loss]]))
+    copies.append(jax.device_get(first_row(fit.params)))
+  found = first_row(fitter.take_best(fit).params)
+  jax.tree.map(np.testing.assert_array_equal, copies[1], found)
+  assert np.any(
+    copies[1]["depth"]["out"]["kernel"] != copies[3]["depth"]["out"]["kernel"]
+  )
+
+
+def test_ends_with_the_last_networks_like_the_reference():
+  fitter, fit, _ = begin(Phase("shape", 1, 1), several(1))
+  assert fitter.take_best(fitter.note_best(fit, np.ones((1, 1)))) is fit
 
 
 def test_pictures_take_turns_in_shuffled_epochs():
