@@ -98,7 +98,8 @@ def test_ends_with_the_networks_of_the_best_chunk():
 
 
 def test_ends_with_the_last_networks_like_the_reference():
-  fitter, fit, _ = begin(Phase("shape", 1, 1), several(1))
+  changes = {"schedule.keep_best": False}
+  fitter, fit, _ = begin(Phase("shape", 1, 1), several(1), **changes)
   assert fitter.take_best(fitter.note_best(fit, np.ones((1, 1)))) is fit
 
 
