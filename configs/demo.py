@@ -63,6 +63,6 @@ def get_config():
   config.schedule.flip_step3 = (True,)
   config.schedule.batch_size = 8
   config.schedule.collect_batches = 50
-  config.schedule.keep_best = True
+  config.schedule.keep_best = 50
   config.output.mask = True
   return config

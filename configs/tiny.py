@@ -25,7 +25,7 @@ def get_config():
   config.schedule.flip_step3 = (True, False)
   config.schedule.batch_size = 2
   config.schedule.collect_batches = 2
-  config.schedule.keep_best = True
+  config.schedule.keep_best = 1
   config.run.chunk = 2
   config.output.frame_size = 32
   return config

@@ -157,10 +157,10 @@ def default_config() -> ConfigDict:
   # use all devices, a multiple of their number.
   config.schedule.pictures = 1
   config.schedule.collect_batches = 100  # of samples per picture, for step 3
-  # Whether a fit ends step 3 with the networks of the chunk of iterations
-  # (`run.chunk`) whose mean loss was the lowest, not with the last ones; not in
-  # the paper. A shape that falls to pieces does not mend again.
-  config.schedule.keep_best = False
+  # A fit ends step 3 with the networks after those so many iterations whose
+  # mean loss was the lowest; 0: with the last ones, as in the paper. A shape
+  # that falls to pieces does not mend again.
+  config.schedule.keep_best = 0
 
   # Devices work on different pictures, or share the samples of one. Neither
   # changes results beyond rounding.

@@ -38,10 +38,17 @@ Params = dict[str, Any]
 
 @struct.dataclass
 class Best:
-  """The trained networks after the chunk whose mean loss was the lowest."""
+  """The trained networks after the window whose mean loss was the lowest.
+
+  Attributes:
+    params: of these networks.
+    loss: that mean.
+    total: the sum of the losses of the window that is not yet over.
+  """
 
   params: Params
   loss: Float[Array, "*n"]
+  total: Float[Array, "*n"]
 
 
 @struct.dataclass
@@ -193,18 +200,26 @@ class Fitter:
     """
     return _chunk(self, phase.step, phase.flip, on_device)
 
-  def note_best(self, fit: Fit, losses: np.ndarray) -> Fit:
-    """Remembers the networks if a chunk's mean loss is the lowest so far.
+  def window_left(self, done: int) -> int | None:
+    """Iterations up to the end of a window, where a chunk has to end, too."""
+    window = self.system.keep_best
+    return window - done % window if window else None
+
+  def note_best(self, fit: Fit, losses: np.ndarray, done: int) -> Fit:
+    """Remembers the networks if a window's mean loss is the lowest so far.
 
     Args:
-      fit: as the chunk left it.
+      fit: as a chunk left it.
       losses: the totals of the chunk, [length, n] of this process.
+      done: iterations of the phase so far. Up to the end of the first window
+        the last networks are the best; one that is cut short does not count.
     """
     if fit.best is None:
       return fit
-    note = _program(self, _note_best, (Kind.OWN,) * 3)
-    loss = self.spread.place(losses.mean(0), Kind.OWN)
-    return fit.replace(best=note(fit.params, fit.best, loss))
+    note = _program(self, _note_best, (Kind.OWN,) * 3 + (Kind.FIXED,))
+    total = self.spread.place(losses.sum(0), Kind.OWN)
+    is_over = np.bool_(done % self.system.keep_best == 0)
+    return fit.replace(best=note(fit.params, fit.best, total, is_over))
 
   def take_best(self, fit: Fit) -> Fit:
     """The state at the end of a phase, with the best networks if noted."""
@@ -304,15 +319,19 @@ def _enter(system, params, key, index, *, step):
   best = None
   if system.keep_best and step == "shape":
     # Copies: the loop consumes the networks.
-    best = Best(jax.tree.map(jnp.copy, trainable), jnp.float32(jnp.inf))
+    copies = jax.tree.map(jnp.copy, trainable)
+    best = Best(copies, jnp.float32(jnp.inf), jnp.float32(0))
   return moments, jax.random.fold_in(key, index), jnp.int32(0), best
 
 
-def _note_best(system, params, best, loss):
-  del system
-  found = Best({name: params[name] for name in best.params}, loss)
-  better = loss < best.loss
-  return jax.tree.map(functools.partial(jnp.where, better), found, best)
+def _note_best(system, params, best, total, is_over):
+  total = best.total + total
+  loss = jnp.where(is_over, total / system.keep_best, jnp.inf)
+  total = jnp.where(is_over, 0.0, total)
+  found = Best({name: params[name] for name in best.params}, loss, total)
+  better = (loss < best.loss) | jnp.isinf(best.loss)
+  keep = functools.partial(jnp.where, better)
+  return jax.tree.map(keep, found, best.replace(total=total))
 
 
 def _collect(system, params, frozen, data, key, place):

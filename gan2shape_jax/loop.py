@@ -104,7 +104,7 @@ class GroupLoop:
         fit = fitter.enter(
           phase, number, self._pictures, key, fit.params, fit.canonical
         )
-      fit = self._run_phase(number, fit)
+      fit = fitter.take_best(self._run_phase(number, fit))
       if len(self.failed) == len(group.fits):
         break
       if phase.step in ("prior", "shape"):
@@ -137,14 +137,15 @@ class GroupLoop:
     done = int(np.ravel(fit.iteration.addressable_data(0))[0])
     context.progress.update(before + done, label=label)
     if done == phase.iterations:  # The checkpoint is from its end.
-      return fitter.take_best(fit)
+      return fit
     chunk = fitter.chunk(phase)
     data = fitter.prepare(phase, context.frozen, fit, self._pictures)
     while done < phase.iterations and len(self.failed) < len(self._group.fits):
       length = min(context.config.run.chunk, phase.iterations - done)
+      length = min(length, fitter.window_left(done) or length)
       fit, losses = chunk(fit, context.frozen, data, length=length)
       done += length
-      fit = fitter.note_best(fit, losses["total"])
+      fit = fitter.note_best(fit, losses["total"], done)
       self._note_losses(phase, before, done, losses)
       stop = context.interrupt.requested(before + done)
       if stop or self._is_late():
@@ -152,7 +153,7 @@ class GroupLoop:
       if stop:
         context.checkpoints.wait()
         raise Interrupted(f"{label}: stopped after iteration {done}")
-    return fitter.take_best(fit)
+    return fit
 
   def _is_late(self) -> bool:
     """Whether it is time for a checkpoint."""

@@ -76,7 +76,7 @@ class System:
   use_object_mask: bool
   batch_size: int
   collect_batches: int
-  keep_best: bool
+  keep_best: int
   perceptual_weight: float
   smooth_weight: float
   offset_weight: float
@@ -235,7 +235,7 @@ def _make_system(config, architecture, source_size):
     use_object_mask=loss.object_mask,
     batch_size=config.schedule.batch_size,
     collect_batches=config.schedule.collect_batches,
-    keep_best=config.schedule.keep_best and not config.joint,
+    keep_best=0 if config.joint else config.schedule.keep_best,
     perceptual_weight=loss.perceptual,
     smooth_weight=loss.smooth,
     offset_weight=loss.offset,

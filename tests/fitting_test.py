@@ -84,23 +84,27 @@ def test_only_the_phases_networks_change():
 
 def test_ends_with_the_networks_of_the_best_chunk():
   phase = Phase("shape", 1, 3)
-  fitter, fit, data = begin(phase, several(1), **{"schedule.keep_best": True})
-  chunk, copies, losses = fitter.chunk(phase), [], [2.0, 1.0, np.nan, 1.5]
-  for loss in losses:
+  fitter, fit, data = begin(phase, several(1), **{"schedule.keep_best": 2})
+  chunk, copies = fitter.chunk(phase), []
+  losses = [2.0, 2.0, 3.0, 0.0, np.nan, 0.0, 2.5, 1.5]  # The second window.
+  for done, loss in enumerate(losses, start=1):
     fit, _ = chunk(fit, weights()[1], data, length=1)
-    fit = fitter.note_best(fit, np.float32([[loss]]))
+    fit = fitter.note_best(fit, np.float32([[loss]]), done)
     copies.append(jax.device_get(first_row(fit.params)))
+    if done == 1:  # No window is over yet.
+      found = first_row(fitter.take_best(fit).params)
+      jax.tree.map(np.testing.assert_array_equal, copies[0], found)
   found = first_row(fitter.take_best(fit).params)
-  jax.tree.map(np.testing.assert_array_equal, copies[1], found)
+  jax.tree.map(np.testing.assert_array_equal, copies[3], found)
   assert np.any(
-    copies[1]["depth"]["out"]["kernel"] != copies[3]["depth"]["out"]["kernel"]
+    copies[3]["depth"]["out"]["kernel"] != copies[7]["depth"]["out"]["kernel"]
   )
 
 
 def test_ends_with_the_last_networks_like_the_reference():
-  changes = {"schedule.keep_best": False}
+  changes = {"schedule.keep_best": 0}
   fitter, fit, _ = begin(Phase("shape", 1, 1), several(1), **changes)
-  assert fitter.take_best(fitter.note_best(fit, np.ones((1, 1)))) is fit
+  assert fitter.take_best(fitter.note_best(fit, np.ones((1, 1)), 1)) is fit
 
 
 def test_pictures_take_turns_in_shuffled_epochs():
