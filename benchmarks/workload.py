@@ -244,7 +244,8 @@ def _data(workload, name):
       lambda x: jnp.tile(x, (system.collect_batches,) + (1,) * (x.ndim - 1)),
       batch,
     )
-    return jax.tree.map(lambda x: x[None], steps.ShapeData(picture.image, pool))
+    shape = steps.ShapeData(picture.image, canonical.depth, pool)
+    return jax.tree.map(lambda x: x[None], shape)
 
   return jax.jit(prepare)(params, frozen, picture)
 

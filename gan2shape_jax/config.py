@@ -139,6 +139,10 @@ def default_config() -> ConfigDict:
   # the same (the bas-relief ambiguity): these keep to the scale of the prior.
   config.loss.view = 0.0
   config.loss.light = 0.0
+  # Keeps step 3 near the shape that its samples are renderings of: depths may
+  # move by the radius (scene units) at no cost; not in the paper.
+  config.loss.trust = 0.0
+  config.loss.trust_radius = 0.005
   config.loss.object_mask = False  # weigh pseudo-samples by the object mask
 
   config.optimizer = ConfigDict()

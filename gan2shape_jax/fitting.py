@@ -173,7 +173,9 @@ class Fitter:
     data = _each(functools.partial(prepare, frozen), pictures, fit.canonical)
     if phase.step == "project":
       return data
-    return steps.ShapeData(pictures.image, self._pool(frozen, fit, data))
+    return steps.ShapeData(
+      pictures.image, data.canonical.depth, self._pool(frozen, fit, data)
+    )
 
   def _pool(self, frozen: Params, fit: Fit, data: Any) -> steps.Samples:
     """Projected samples of every picture, [n, p, samples]."""

@@ -1,4 +1,4 @@
-"""Loss terms: photometric, feature distance, smoothness, latent offset.
+"""Loss terms: photometric, feature distance, smoothness and others.
 
 Images are in [-1, 1], masks in [0, 1]. Each term is a scalar and unweighted.
 Leading axes, where allowed, share one normalisation: a masked mean over a
@@ -58,6 +58,28 @@ def smoothness(field: Float[Array, "h w"]) -> Float[Array, ""]:
     jnp.diff(f, axis=axis) for f in (along_x, along_y) for axis in (0, 1)
   ]
   return sum(jnp.abs(f).mean() for f in second)
+
+
+def trust_region(
+  depth: Float[Array, "h w"],
+  start: Float[Array, "h w"],
+  *,
+  radius: float,
+) -> Float[Array, ""]:
+  """Mean square, in radii, of how far depths lie outside of a trust region.
+
+  Not in the paper. A picture and its samples say nothing of what their shape
+  hides. Where they are of a strongly turned object, a thin piece at its rim
+  that jumps towards the camera becomes a screen before the rest, on which one
+  picture can be painted; nothing draws it back.
+
+  Args:
+    depth: scene units.
+    start: the middle of the region.
+    radius: scene units; nearer to `start` than this, depths are free.
+  """
+  outside = jnp.abs(depth - start) / radius - 1
+  return jnp.mean(jnp.square(jnp.maximum(outside, 0)))
 
 
 def latent_offset(offset: Float[Array, "*b n"]) -> Float[Array, ""]:

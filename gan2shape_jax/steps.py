@@ -297,9 +297,13 @@ def _sample_batch(system, key, data):
 
 
 class ShapeData(NamedTuple):
-  """The picture and its projected samples: the pool, or a batch of it."""
+  """The picture and its projected samples: the pool, or a batch of it.
+
+  `depth` is the canonical one that the samples are renderings of.
+  """
 
   image: Float[Array, "h w 3"]
+  depth: Float[Array, "h w"]
   samples: Samples
 
 
@@ -329,7 +333,7 @@ def draw_batch(
   order = jax.random.permutation(epoch_key, count)
   index = jax.lax.dynamic_slice_in_dim(order, visit % batches * size, size)
   samples = jax.tree.map(lambda x: x[picture, index], data.samples)
-  return ShapeData(data.image[picture], samples)
+  return ShapeData(data.image[picture], data.depth[picture], samples)
 
 
 def shape_loss(
@@ -395,6 +399,8 @@ def shape_loss(
       * jnp.mean((view[1:, :3] - batch.view[:, :3]) ** 2),
       "sample_light": system.light_weight
       * jnp.mean((light.direction[1:] - batch.light) ** 2),
+      "trust": system.trust_weight
+      * losses.trust_region(depth[0], data.depth, radius=system.trust_radius),
     }
   )
 

@@ -82,6 +82,8 @@ class System:
   offset_weight: float
   view_weight: float
   light_weight: float
+  trust_weight: float
+  trust_radius: float
   source_size: int
   crop: int
 
@@ -241,6 +243,8 @@ def _make_system(config, architecture, source_size):
     offset_weight=loss.offset,
     view_weight=loss.view,
     light_weight=loss.light,
+    trust_weight=loss.trust,
+    trust_radius=loss.trust_radius,
     source_size=source_size,
     crop=config.data.crop,
   )

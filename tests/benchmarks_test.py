@@ -132,7 +132,7 @@ def our_losses(system, params, frozen, picture, key):
   canonical = inference.reconstruct(system, params, picture)
   project = steps.prepare_project(system, frozen, picture, canonical)
   samples = steps.collect(system, params, frozen, project, key)
-  shape = steps.ShapeData(picture.image, samples)
+  shape = steps.ShapeData(picture.image, canonical.depth, samples)
   data = {"albedo": albedo, "project": project, "shape": shape}
   terms = {
     name: getattr(steps, f"{name}_loss")(
@@ -175,7 +175,7 @@ def test_both_sides_compute_the_same(sides):
   theirs["shape"] = original.step3(batch, flip=True)
   # Smoothness is a constant of step 1; the ties of the samples are ours.
   assert theirs["albedo"].pop("smooth") > 0
-  for name in ("sample_view", "sample_light"):
+  for name in ("sample_view", "sample_light", "trust"):
     terms["shape"].pop(name)
   for step, losses in terms.items():
     assert losses.keys() == theirs[step].keys()

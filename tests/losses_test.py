@@ -121,6 +121,15 @@ def test_smoothness_of_quadratics(field, expected):
   )
 
 
+def test_a_trust_region_is_free_inside_and_quadratic_outside():
+  start = jnp.full((2, 2), 1.0)
+  depth = start + 0.1 * jnp.array([[0.0, 1.0], [-2.0, 4.0]])
+  inside = losses.trust_region(depth, start, radius=0.5)
+  outside = losses.trust_region(depth, start, radius=0.1)
+  np.testing.assert_array_equal(inside, 0)
+  np.testing.assert_allclose(outside, (1 + 9) / 4, rtol=1e-5)
+
+
 def test_latent_offset_is_the_mean_square():
   offset = jnp.array([[1.0, -2.0], [0.0, 3.0]])
   np.testing.assert_allclose(losses.latent_offset(offset), 14 / 4)

@@ -96,8 +96,10 @@ def loss_and_data(step, system, flip=False):
     return steps.albedo_loss, data
   if step == "project":
     return steps.project_loss, project_data(system)
-  samples = steps.collect(system, params, frozen, project_data(system), KEY)
-  return steps.shape_loss, steps.ShapeData(picture().image, samples)
+  start = project_data(system)
+  samples = steps.collect(system, params, frozen, start, KEY)
+  depth = start.canonical.depth
+  return steps.shape_loss, steps.ShapeData(picture().image, depth, samples)
 
 
 @pytest.mark.parametrize("step", ["prior", "albedo", "project", "shape"])
@@ -157,6 +159,21 @@ def test_views_and_lights_are_compared_with_those_of_the_rendering():
   np.testing.assert_allclose(found, expected, rtol=1e-3)
 
 
+def test_shapes_keep_to_the_one_that_the_samples_show():
+  """The term is 0 in the paper's setting, and where nothing moved."""
+  params, frozen = weights()
+  _, data = loss_and_data("shape", tiny_system())
+  moved = data._replace(depth=data.depth + 0.03)
+
+  def term(weight, data):
+    system = tiny_system(**{"loss.trust": weight, "loss.trust_radius": 0.01})
+    loss = jax.jit(lambda *args: steps.shape_loss(system, *args, KEY, True))
+    return loss(params, frozen, data).terms["trust"]
+
+  assert term(0.0, moved) == term(5.0, data) == 0
+  np.testing.assert_allclose(term(5.0, moved), 5 * 4, rtol=1e-4)
+
+
 def test_mirror_image_of_a_symmetric_shape_counts_the_same():
   """Where depth and albedo are symmetric, flipping doubles the data terms."""
   system, (params, frozen) = tiny_system(), weights()
@@ -191,19 +208,19 @@ def test_batches_of_an_epoch_hold_each_sample_of_a_picture_once():
     view=jnp.zeros((2, 12, 6)),
     light=jnp.zeros((2, 12, 3)),
   )
-  data = steps.ShapeData(jnp.arange(2), pool)
+  data = steps.ShapeData(jnp.arange(2), jnp.arange(2) + 5, pool)
 
   @jax.jit
   def draw(visit):
     batch = steps.draw_batch(
       data, KEY, picture=jnp.int32(1), visit=visit, size=3
     )
-    return batch.image, batch.samples.image.ravel()
+    return batch.image + batch.depth, batch.samples.image.ravel()
 
   epochs = []
   for epoch in (0, 1):
     images, parts = zip(*[draw(epoch * 4 + i) for i in range(4)], strict=True)
-    assert set(map(int, images)) == {1}
+    assert set(map(int, images)) == {1 + 6}
     epochs.append(np.concatenate(parts))
     np.testing.assert_array_equal(np.sort(epochs[-1]), np.arange(12, 24))
   assert (epochs[0] != epochs[1]).any()
