@@ -122,11 +122,13 @@ def test_time_left_does_not_count_iterations_before_a_resume(monkeypatch):
 def _read_terminal(leader):
   """Returns all that was written to the terminal whose other end is closed."""
   shown = b""
-  with os.fdopen(leader, "rb", buffering=0) as stream:
-    # One read may return part of it; Linux ends with EIO, others with "".
-    with contextlib.suppress(OSError):
-      while some := stream.read(65536):
-        shown += some
+  # One read may return part of it; Linux ends with EIO, others with "".
+  with (
+    contextlib.suppress(OSError),
+    os.fdopen(leader, "rb", buffering=0) as file,
+  ):
+    while some := file.read(65536):
+      shown += some
   return shown.decode()
 
 
@@ -134,10 +136,12 @@ def test_progress_on_a_terminal_is_a_bar():
   leader, follower = pty.openpty()
   window = struct.pack("HHHH", 24, 80, 0, 0)
   fcntl.ioctl(follower, termios.TIOCSWINSZ, window)
-  with os.fdopen(follower, "w") as stream:
-    with Progress(4, label="step 1", stream=stream) as progress:
-      progress.update(2, loss=0.25)
-      progress.update(4, loss=0.125, label="step 2")
+  with (
+    os.fdopen(follower, "w") as stream,
+    Progress(4, label="step 1", stream=stream) as progress,
+  ):
+    progress.update(2, loss=0.25)
+    progress.update(4, loss=0.125, label="step 2")
   shown = _read_terminal(leader)
   assert "\r" in shown and "step 2" in shown
   assert "4/4" in shown and "loss 0.1250" in shown
