@@ -6,9 +6,11 @@ process of its own; on one device it is the reference for the others.
 
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
+import time
 
 import numpy as np
 import pytest
@@ -130,18 +132,16 @@ def test_joint_training(inputs, joint, tmp_path):
   assert_alike(tmp_path, joint)
 
 
-@pytest.mark.parametrize("kind", ["separate", "joint"])
-def test_two_processes(inputs, kind, tmp_path, request):
-  """Of two devices each; the pictures are not divisible by the devices."""
-  reference = request.getfixturevalue(kind)
+def start_two(inputs, workdir, kind):
+  """Two processes of two devices each, which do not divide the pictures."""
   fields, count = ({}, 3) if kind == "separate" else (JOINT, 5)
   with socket.socket() as listener:
     listener.bind(("localhost", 0))
     port = listener.getsockname()[1]
-  processes = [
+  return [
     start(
       inputs,
-      tmp_path,
+      workdir,
       fields,
       devices=2,
       pictures=count,
@@ -154,13 +154,57 @@ def test_two_processes(inputs, kind, tmp_path, request):
     )
     for i in range(2)
   ]
-  first, second = [finish(process) for process in processes]
-  assert "picture(s)" in first and "picture(s)" not in second
+
+
+def assert_two_alike(workdir, reference, kind):
+  """Of joint training the first process reports on its own pictures."""
   if kind == "separate":
-    assert_alike(tmp_path, reference)
+    assert_alike(workdir, reference)
     return
-  # Of joint training the first process reports on its own pictures.
-  found, expected = map(figures, (tmp_path, reference))
+  found, expected = map(figures, (workdir, reference))
   for name, value in expected.items():
     if name.startswith("/pictures"):
       np.testing.assert_allclose(found[name], value, rtol=2e-3, err_msg=name)
+
+
+def await_checkpoint(processes, workdir):
+  """Waits until each process has saved a state, or all have the same."""
+  folders = [workdir / f"checkpoints/{of}" for of in ("process_0", "process_1")]
+  while all(process.poll() is None for process in processes):
+    own = all(any(folder.glob("[0-9]")) for folder in folders)
+    if own or any((workdir / "checkpoints").glob("[0-9]")):
+      return
+    time.sleep(0.05)
+  pytest.fail(processes[0].communicate()[0] + processes[1].communicate()[0])
+
+
+@pytest.mark.parametrize("kind", ["separate", "joint"])
+def test_two_processes(inputs, kind, tmp_path, request):
+  processes = start_two(inputs, tmp_path, kind)
+  first, second = [finish(process) for process in processes]
+  assert "picture(s)" in first and "picture(s)" not in second
+  assert_two_alike(tmp_path, request.getfixturevalue(kind), kind)
+
+
+@pytest.mark.parametrize(
+  ("kind", "sent"), [("separate", signal.SIGKILL), ("joint", signal.SIGTERM)]
+)
+def test_two_processes_that_are_stopped_go_on(
+  inputs, kind, sent, tmp_path, request
+):
+  """One is killed, and the scheduler ends the other; or they are pre-empted."""
+  processes = start_two(inputs, tmp_path, kind)
+  await_checkpoint(processes, tmp_path)
+  for process in reversed(processes):
+    process.send_signal(sent)
+  if sent == signal.SIGTERM:
+    for process in processes:
+      assert "the same command goes on from there" in finish(process)
+  else:
+    for process in processes:
+      process.communicate(timeout=900)
+      assert process.returncode == -sent
+  assert not (tmp_path / "metrics.json").exists()
+  for process in start_two(inputs, tmp_path, kind):
+    finish(process)
+  assert_two_alike(tmp_path, request.getfixturevalue(kind), kind)
