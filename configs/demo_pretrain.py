@@ -25,7 +25,12 @@ def get_config():
   config.data.heldout = "data/heads64/val/list.txt"
   config.weights.networks = ""
 
+  # The mean of the depth map is the middle of the limits. Of the ellipsoid that
+  # training begins with it is about .98.
+  config.camera.depth_min = 0.93
+  config.camera.depth_max = 1.03
   config.loss.smooth = 0.03
+  config.loss.trust = 0.0  # The ellipsoid is to be left.
   # The mirrored shape has to explain the pictures only when the views are known
   # a little: earlier it drives the shape flat.
   stages = 8
