@@ -137,12 +137,11 @@ def estimate_memory(config: ConfigDict, inputs: Inputs) -> int:
   that a gradient keeps a few arrays for each.
   """
   size, batch = config.image_size, config.schedule.batch_size
-  weights = _bytes(inputs.frozen)
   networks = jax.eval_shape(
     lambda key: init_networks(inputs.system.networks, key), jax.random.key(0)
   )
-  # Parameters, their gradients, and the two moments of Adam.
-  weights += 4 * _bytes(networks)
+  # Parameters, their gradients, the two moments of Adam, and the best ones.
+  trained = (5 if inputs.system.keep_best else 4) * _bytes(networks)
   pictures = len(inputs.sources) if config.joint else 1
   pool = config.schedule.collect_batches * batch * size**2 * 4 * _FLOAT
   # Stacking the samples of all pictures needs them twice.
@@ -155,7 +154,8 @@ def estimate_memory(config: ConfigDict, inputs: Inputs) -> int:
   seen = _VGG_MAPS * size**2 if config.weights.lpips else reading
   flips = 2 if any(config.schedule.flip_step3) else 1
   shape = (batch + 1) * (flips + 1) * _FLOAT * _COPIES * seen
-  return weights + pool + max(project, shape)
+  fits = 1 if config.joint else config.devices.fits
+  return _bytes(inputs.frozen) + fits * (trained + pool + max(project, shape))
 
 
 def _bytes(tree):

@@ -65,7 +65,8 @@ def test_what_is_there_is_loaded_and_planned(config, tmp_path):
 def test_memory_grows_with_what_is_kept(config, tmp_path):
   inputs = load_inputs(config, tmp_path)
   least = estimate_memory(config, inputs)
-  for field in ("schedule.batch_size", "schedule.collect_batches"):
+  fields = "schedule.batch_size", "schedule.collect_batches", "devices.fits"
+  for field in fields:
     more = changed(config, **{field: 20})
     assert estimate_memory(more, inputs) > least
 
