@@ -170,12 +170,18 @@ def assert_two_alike(workdir, reference, kind):
 def await_checkpoint(processes, workdir):
   """Waits until each process has saved a state, or all have the same."""
   folders = [workdir / f"checkpoints/{of}" for of in ("process_0", "process_1")]
-  while all(process.poll() is None for process in processes):
+  deadline = time.monotonic() + 900
+  running = lambda: all(p.poll() is None for p in processes)  # noqa: E731
+  while running() and time.monotonic() < deadline:
     own = all(any(folder.glob("[0-9]")) for folder in folders)
     if own or any((workdir / "checkpoints").glob("[0-9]")):
       return
     time.sleep(0.05)
-  pytest.fail(processes[0].communicate()[0] + processes[1].communicate()[0])
+  for process in processes:
+    process.kill()
+  pytest.fail(
+    "no checkpoint: " + "".join(p.communicate()[0] for p in processes)
+  )
 
 
 @pytest.mark.parametrize("kind", ["separate", "joint"])
