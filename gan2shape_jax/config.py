@@ -222,6 +222,8 @@ def validate(config: ConfigDict) -> None:
     )
   if not config.camera.depth_min < config.camera.depth_max:
     problems.append("camera.depth_min must be less than camera.depth_max")
+  if config.loss.trust_radius <= 0:
+    problems.append("loss.trust_radius must be more than 0")
   if problems:
     raise UserError("config: " + "; ".join(problems))
 

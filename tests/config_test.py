@@ -33,6 +33,7 @@ def test_all_problems_are_told_at_once():
   config.schedule.flip_step3 = (False, False)
   config.data.mask = "guess"
   config.precision.frozen = "float16"
+  config.loss.trust_radius = 0.0
   with pytest.raises(UserError) as error:
     validate(config)
   for part in (
@@ -41,6 +42,7 @@ def test_all_problems_are_told_at_once():
     "flip_step1 needs flip_step3",
     "data.mask='guess'",
     "precision.frozen='float16'",
+    "loss.trust_radius must be more than 0",
     "data.pictures is empty",
     "weights.gan is empty",
   ):
