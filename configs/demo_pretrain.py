@@ -7,7 +7,8 @@
 
 No true shape is learnt from: the held-out heads only show how far it is. What
 comes out, results/demo_pretrain/networks, takes the place of
-assets/demo/networks. docs/demo_networks.md tells how those came about.
+assets/demo/networks, with the limits of depth below: those in configs/demo.py
+are the shipped networks'. docs/demo_networks.md tells how these came about.
 """
 
 from configs import demo
@@ -25,8 +26,7 @@ def get_config():
   config.data.heldout = "data/heads64/val/list.txt"
   config.weights.networks = ""
 
-  # The mean of the depth map is the middle of the limits. Of the ellipsoid that
-  # training begins with it is about .98.
+  # For the ellipsoid that training begins with.
   config.camera.depth_min = 0.93
   config.camera.depth_max = 1.03
   config.loss.smooth = 0.03

@@ -1,4 +1,4 @@
-"""Loss terms: photometric, feature distance, smoothness and others.
+"""Loss terms: photometric, features, smoothness, trust region, offset.
 
 Images are in [-1, 1], masks in [0, 1]. Each term is a scalar and unweighted.
 Leading axes, where allowed, share one normalisation: a masked mean over a
