@@ -10,6 +10,7 @@ import importlib.util
 import sys
 import time
 from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,7 +22,7 @@ import jax.numpy as jnp
 import optax
 from ml_collections import ConfigDict, FrozenConfigDict
 
-from gan2shape_jax import inference, inversion, optim, steps
+from gan2shape_jax import inference, inversion, optim, refinement, steps
 from gan2shape_jax.errors import UserError
 from gan2shape_jax.gan.bundle import load_gan
 from gan2shape_jax.inputs import load_lpips
@@ -35,7 +36,15 @@ from gan2shape_jax.types import Picture
 
 Params = dict[str, Any]
 
-STEPS = ("inversion", "prior", "albedo", "project", "collect", "shape")
+STEPS = (
+  "inversion",
+  "prior",
+  "albedo",
+  "project",
+  "collect",
+  "refine",
+  "shape",
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -156,6 +165,15 @@ def make_step(workload: Workload, name: str) -> Step:
       return (number + 1, params), samples.image
 
     return Step(collect, state, data)
+
+  if name == "refine":
+
+    def refine(search, frozen, data):
+      return refinement.refine(system, search, frozen, data), {}
+
+    begin = jax.jit(partial(refinement.begin, system))
+    search = begin(workload.params, workload.frozen, data, key)
+    return Step(refine, search, data)
 
   flip, loss_function = workload.flip(name), steps.LOSSES[name]
   optimizer = system.optimizers[name]

@@ -26,6 +26,7 @@ def get_config():
   config.schedule.batch_size = 2
   config.schedule.collect_batches = 2
   config.schedule.keep_best = 1
+  config.refine.iterations = 2
   config.run.chunk = 2
   config.output.frame_size = 32
   return config

@@ -129,6 +129,13 @@ def default_config() -> ConfigDict:
   config.inversion.pixel = 2.0  # weight of the pixel loss
   config.inversion.regular = 1e-3  # weight of the distance from the mean
 
+  # Search for better projections than the encoder's, for every sample that is
+  # collected for step 3; not in the paper.
+  config.refine = ConfigDict()
+  config.refine.iterations = 0  # 0 = none
+  config.refine.learning_rate = 0.15  # of latents in W
+  config.refine.offset = 0.1  # weight of their mean squared offset
+
   config.loss = ConfigDict()
   config.loss.perceptual = 0.5
   config.loss.smooth = 0.01

@@ -66,7 +66,7 @@ def follow_changes(
 ) -> Followed:
   """Renders, projects and reads the samples of given changes, [n]."""
   pseudo = jax.vmap(lambda x: steps.render_pseudo(system, data, x))(change)
-  projected, _ = steps.project(system, params, frozen, data, pseudo.image)
+  projected = steps.project(system, params, frozen, data, pseudo.image)
 
   def read(image):
     light = inference.predict_light(system, params, image)

@@ -25,7 +25,7 @@ from flax import struct
 from jax.sharding import NamedSharding, PartitionSpec
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
-from gan2shape_jax import inference, optim, steps
+from gan2shape_jax import inference, optim, refinement, steps
 from gan2shape_jax.chunks import make_chunk
 from gan2shape_jax.devices import Kind, Spread, over_rows
 from gan2shape_jax.models.networks import init_networks
@@ -156,11 +156,25 @@ class Fitter:
     return Fit(own, own, own, own, canonical=rows, best=own)
 
   def prepare(
-    self, phase: Phase, frozen: Params, fit: Fit, pictures: Picture
+    self,
+    phase: Phase,
+    frozen: Params,
+    fit: Fit,
+    pictures: Picture,
+    *,
+    stop: Callable[[], bool] = lambda: False,
   ) -> Any:
     """Computes what stays the same during a phase; the losses' data, [n, p].
 
     It does not share memory with the state, which the loop donates (consumes).
+
+    Args:
+      phase: that begins or goes on.
+      frozen: weights that nobody trains.
+      fit: the state.
+      pictures: what is being fitted, [n, p].
+      stop: asked between two batches of samples; if it says so, there is
+        nothing, None.
     """
     if phase.step == "prior":
       return _each(_program(self, steps.prepare_prior, (Kind.ROWS,)), pictures)
@@ -173,24 +187,36 @@ class Fitter:
     data = _each(functools.partial(prepare, frozen), pictures, fit.canonical)
     if phase.step == "project":
       return data
-    return steps.ShapeData(
-      pictures.image, data.canonical.depth, self._pool(frozen, fit, data)
-    )
+    pool = self._pool(frozen, fit, data, stop)
+    if pool is None:
+      return None
+    return steps.ShapeData(pictures.image, data.canonical.depth, pool)
 
-  def _pool(self, frozen: Params, fit: Fit, data: Any) -> steps.Samples:
+  def _pool(self, frozen, fit, data, stop) -> steps.Samples | None:
     """Projected samples of every picture, [n, p, samples]."""
+    pool = []
+    for number in range(_columns(data)):
+      picture, batches = _column(data, number), []
+      for i in range(self.system.collect_batches):
+        if stop():
+          return None
+        place = jnp.array([number, i])
+        batches.append(self._collect(frozen, fit, picture, place))
+      join = lambda *x: jnp.concatenate(x, axis=1)  # noqa: E731
+      pool.append(jax.tree.map(join, *batches))
+    return _stack(pool)
+
+  def _collect(self, frozen, fit, data, place) -> steps.Samples:
+    """A batch of projected samples of one picture of each row."""
     kinds = (Kind.OWN, Kind.FIXED, Kind.ROWS, Kind.KEY, Kind.FIXED)
-    collect = _program(self, _collect, kinds)
-
-    def of_picture(number):
-      picture = _column(data, number)
-      batches = [
-        collect(fit.params, frozen, picture, fit.key, jnp.array([number, i]))
-        for i in range(self.system.collect_batches)
-      ]
-      return jax.tree.map(lambda *x: jnp.concatenate(x, axis=1), *batches)
-
-    return _stack([of_picture(i) for i in range(_columns(data))])
+    arguments = fit.params, frozen, data, fit.key, place
+    iterations = self.system.refine_iterations
+    if not iterations:
+      return _program(self, _collect, kinds)(*arguments)
+    search = _program(self, _begin_search, kinds)(*arguments)
+    search, _ = _refine(self)(search, frozen, data, length=iterations)
+    kinds = (Kind.ROWS, Kind.FIXED, Kind.ROWS)
+    return _program(self, refinement.end, kinds)(search, frozen, data)
 
   def chunk(
     self, phase: Phase, *, on_device: bool | None = None
@@ -338,9 +364,31 @@ def _note_best(system, params, best, total, is_over):
 
 def _collect(system, params, frozen, data, key, place):
   """One batch of samples; `place`: number of the picture and of the batch."""
+  return steps.collect(system, params, frozen, data, _batch_key(key, place))
+
+
+def _begin_search(system, params, frozen, data, key, place):
+  """The same before refinement."""
+  return refinement.begin(system, params, frozen, data, _batch_key(key, place))
+
+
+def _batch_key(key, place):
   key, _ = jax.random.split(key)
-  key = jax.random.fold_in(jax.random.fold_in(key, place[0]), place[1])
-  return steps.collect(system, params, frozen, data, key)
+  return jax.random.fold_in(jax.random.fold_in(key, place[0]), place[1])
+
+
+@functools.cache
+def _refine(fitter: Fitter) -> Callable[..., tuple[refinement.Search, Any]]:
+  """The compiled loop of the refinement: `(search, frozen, data, length=n)`."""
+  refine = functools.partial(refinement.refine, fitter.system)
+
+  def step(search, frozen, data):
+    return refine(search, frozen, data), {}
+
+  kinds = (Kind.ROWS, Kind.FIXED, Kind.ROWS)
+  rows = fitter.spread.rows(step, *kinds)
+  rows.__name__ = "refine_step"
+  return make_chunk(rows)
 
 
 def turn(

@@ -7,7 +7,7 @@ finite is given up; the others go on.
 import dataclasses
 import pathlib
 import time
-from typing import Any
+from typing import Any, NoReturn
 
 import jax
 import numpy as np
@@ -139,7 +139,15 @@ class GroupLoop:
     if done == phase.iterations:  # The checkpoint is from its end.
       return fit
     chunk = fitter.chunk(phase)
-    data = fitter.prepare(phase, context.frozen, fit, self._pictures)
+    data = fitter.prepare(
+      phase,
+      context.frozen,
+      fit,
+      self._pictures,
+      stop=lambda: context.interrupt.came,
+    )
+    if data is None:
+      self._stop(number, fit, f"{label}: stopped after iteration {done}")
     while done < phase.iterations and len(self.failed) < len(self._group.fits):
       length = min(context.config.run.chunk, phase.iterations - done)
       length = min(length, fitter.window_left(done) or length)
@@ -147,13 +155,17 @@ class GroupLoop:
       done += length
       fit = fitter.note_best(fit, losses["total"], done)
       self._note_losses(phase, before, done, losses)
-      stop = context.interrupt.requested(before + done)
-      if stop or self._is_late():
+      if context.interrupt.requested(before + done):
+        self._stop(number, fit, f"{label}: stopped after iteration {done}")
+      if self._is_late():
         self._save(number, fit)
-      if stop:
-        context.checkpoints.wait()
-        raise Interrupted(f"{label}: stopped after iteration {done}")
     return fit
+
+  def _stop(self, number: int, fit: fitting.Fit, message: str) -> NoReturn:
+    """Saves what there is and ends the run."""
+    self._save(number, fit)
+    self._context.checkpoints.wait()
+    raise Interrupted(message)
 
   def _is_late(self) -> bool:
     """Whether it is time for a checkpoint."""

@@ -31,6 +31,7 @@ def feature_distance(
   target: tuple[Float[Array, "*b _ _ _"], ...],
   mask: Float[Array, "*b h w"],
   *,
+  power: int = 1,
   across: str | None = None,
 ) -> Float[Array, ""]:
   """Sum over layers of the masked mean absolute difference of features.
@@ -42,10 +43,13 @@ def feature_distance(
     features: maps [*b, h_i, w_i, c_i] whose sides divide the mask's.
     target: maps of the same shapes.
     mask: at full resolution; every layer sees its block means.
+    power: 2 for squared differences.
     across: see above.
   """
   return sum(
-    _masked_mean(jnp.abs(a - b), _block_means(mask, *a.shape[-3:-1]), across)
+    _masked_mean(
+      jnp.abs(a - b) ** power, _block_means(mask, *a.shape[-3:-1]), across
+    )
     for a, b in zip(features, target, strict=True)
   )
 

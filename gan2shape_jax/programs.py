@@ -82,10 +82,5 @@ def prepare_project(system: System) -> Callable[..., steps.ProjectData]:
 
 @functools.cache
 def project(system: System) -> Callable[..., Array]:
-  """Compiled projections: `(params, frozen, data, images) -> images`."""
-
-  @jax.jit
-  def images_of(params, frozen, data, images):
-    return steps.project(system, params, frozen, data, images)[0]
-
-  return images_of
+  """Compiled `steps.project`: `(params, frozen, data, images) -> images`."""
+  return jax.jit(functools.partial(steps.project, system))

@@ -218,30 +218,47 @@ def render_pseudo(system: System, data: ProjectData, change: Change) -> Samples:
   return Samples(rendering.image, mask[..., 0], change.view, light.direction)
 
 
-def project(
+def encode(
   system: System,
   params: Params,
   frozen: Params,
   data: ProjectData,
   images: Float[Array, "n h w 3"],
-) -> tuple[Float[Array, "n h w 3"], Float[Array, "n l"]]:
-  """Projects pictures onto the GAN's manifold near the picture's own latent.
+) -> Float[Array, "n l"]:
+  """By how much the latents of pictures differ from the picture's own.
 
   The encoder's answer enters the mapping network part of the way, which keeps
   the offset inside the latent distribution (section 3.3 of the paper).
-
-  Returns:
-    The projections, and the offsets of the latent.
   """
   encoder = system.networks.encoder.apply
   code = jax.vmap(lambda image: encoder(params["encoder"], image))(images)
   if system.relative_encoding:
     code = code - encoder(params["encoder"], data.gan_image)
   tail = jax.vmap(lambda code: system.map_tail(frozen, code))
-  offset = tail(code + data.code) - data.code_latent
+  return tail(code + data.code) - data.code_latent
+
+
+def draw(
+  system: System,
+  frozen: Params,
+  data: ProjectData,
+  offset: Float[Array, "n l"],
+) -> Float[Array, "n h w 3"]:
+  """What the GAN draws at offsets from the picture's own latent."""
   latents = data.latent + offset[:, None]
-  images = jax.vmap(lambda latent: system.synthesize(frozen, latent))(latents)
-  return images, offset
+  return jax.vmap(lambda latent: system.synthesize(frozen, latent))(latents)
+
+
+def project(
+  system: System,
+  params: Params,
+  frozen: Params,
+  data: ProjectData,
+  images: Float[Array, "n h w 3"],
+) -> Float[Array, "n h w 3"]:
+  """Projects pictures onto the GAN's manifold near the picture's own latent."""
+  offset = encode(system, params, frozen, data, images)
+  return draw(system, frozen, data, offset)
 
 
 def project_loss(
@@ -254,8 +271,9 @@ def project_loss(
 ) -> Loss:
   """Distance of fresh pseudo-samples from their projections (equation 3)."""
   del flip
-  pseudo = _sample_batch(system, key, data)
-  projected, offset = project(system, params, frozen, data, pseudo.image)
+  pseudo = sample_batch(system, key, data)
+  offset = encode(system, params, frozen, data, pseudo.image)
+  projected = draw(system, frozen, data, offset)
   features = jax.vmap(lambda image: system.features(frozen, image))
   feature = losses.feature_distance(
     features(projected),
@@ -282,12 +300,15 @@ def collect(
   key: PRNGKeyArray,
 ) -> Samples:
   """One batch of fresh projected samples for step 3."""
-  pseudo = _sample_batch(system, key, data)
-  images, _ = project(system, params, frozen, data, pseudo.image)
-  return all_samples(pseudo._replace(image=images))
+  pseudo = sample_batch(system, key, data)
+  image = project(system, params, frozen, data, pseudo.image)
+  return all_samples(pseudo._replace(image=image))
 
 
-def _sample_batch(system, key, data):
+def sample_batch(
+  system: System, key: PRNGKeyArray, data: ProjectData
+) -> Samples:
+  """A batch of fresh pseudo-samples; this device's part of it."""
   keys = jax.random.split(key, system.batch_size)
   change = jax.vmap(lambda key: sample_change(system, key))(my_samples(keys))
   return jax.vmap(lambda change: render_pseudo(system, data, change))(change)

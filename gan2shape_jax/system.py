@@ -45,7 +45,7 @@ class System:
   """The functions and numbers of a run; see `config.py` for the numbers.
 
   Attributes that need a word:
-    optimizers: by step of the schedule.
+    optimizers: by step of the schedule, and of the refinement.
     decode_view: raw view -> pose.
     prior_depth: object mask -> depth of the ellipsoid.
     view_mean, light_mean: what the networks' answers are added to.
@@ -76,10 +76,12 @@ class System:
   use_object_mask: bool
   batch_size: int
   collect_batches: int
+  refine_iterations: int
   keep_best: int
   perceptual_weight: float
   smooth_weight: float
   offset_weight: float
+  refine_offset_weight: float
   view_weight: float
   light_weight: float
   trust_weight: float
@@ -214,6 +216,11 @@ def _make_system(config, architecture, source_size):
       "albedo": usual,
       "project": usual,
       "shape": usual,
+      "refine": optax.adam(
+        optax.cosine_decay_schedule(
+          config.refine.learning_rate, max(config.refine.iterations, 1)
+        )
+      ),
     },
     decode_view=partial(
       decode.decode_view,
@@ -237,10 +244,12 @@ def _make_system(config, architecture, source_size):
     use_object_mask=loss.object_mask,
     batch_size=config.schedule.batch_size,
     collect_batches=config.schedule.collect_batches,
+    refine_iterations=config.refine.iterations,
     keep_best=0 if config.joint else config.schedule.keep_best,
     perceptual_weight=loss.perceptual,
     smooth_weight=loss.smooth,
     offset_weight=loss.offset,
+    refine_offset_weight=config.refine.offset,
     view_weight=loss.view,
     light_weight=loss.light,
     trust_weight=loss.trust,

@@ -26,6 +26,7 @@ from gan2shape_jax import (
   inversion,
   parsing,
   programs,
+  refinement,
   steps,
   views,
 )
@@ -129,6 +130,11 @@ def inverting(s, rows):
   return run, offset, batch(s.image, 2), s.frozen, s.statistics
 
 
+def search(s):
+  begin = partial(refinement.begin, s.system)
+  return jax.eval_shape(begin, s.params, s.frozen, s.project, s.key)
+
+
 def drawing(s):
   draw = partial(
     views.make_gallery,
@@ -214,6 +220,25 @@ PROGRAMS = {
     s.frozen,
     s.project,
     s.key,
+  ),
+  "begin refinement": lambda s: (
+    partial(refinement.begin, s.system),
+    s.params,
+    s.frozen,
+    s.project,
+    s.key,
+  ),
+  "refine": lambda s: (
+    partial(refinement.refine, s.system),
+    search(s),
+    s.frozen,
+    s.project,
+  ),
+  "end refinement": lambda s: (
+    partial(refinement.end, s.system),
+    search(s),
+    s.frozen,
+    s.project,
   ),
   "shape": lambda s: training(s, Phase("shape", 1, 2)),
   "shape, flipped": lambda s: training(s, Phase("shape", 1, 2, flip=True)),

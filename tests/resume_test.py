@@ -77,7 +77,7 @@ def without_times(path):
   return strip(json.loads(path.read_text()))
 
 
-def test_killed_at_twenty_moments_and_stopped_at_two(inputs, tmp_path):
+def test_killed_at_twenty_moments_and_stopped_at_three(inputs, tmp_path):
   undisturbed, workdir = tmp_path / "undisturbed", tmp_path / "killed"
   process = run(inputs, undisturbed, **FIELDS)
   assert process.returncode == 0, process.stderr
@@ -86,6 +86,7 @@ def test_killed_at_twenty_moments_and_stopped_at_two(inputs, tmp_path):
 
   rng = np.random.default_rng(5)
   searching = {"signal": "SIGTERM", "kind": "inversion"}
+  collecting = {"signal": "SIGTERM", "kind": "collection", "picture": "1"}
   projecting = {"signal": "SIGTERM", "kind": "project", "picture": "1"}
   process = run(inputs, workdir, searching, **FIELDS)
   assert process.returncode == 0, process.stderr
@@ -104,6 +105,9 @@ def test_killed_at_twenty_moments_and_stopped_at_two(inputs, tmp_path):
       process = run(inputs, workdir, projecting, **FIELDS)
       assert process.returncode == 0, process.stderr
       assert "project: stopped after iteration" in process.stdout
+      process = run(inputs, workdir, collecting, **FIELDS)
+      assert process.returncode == 0, process.stderr
+      assert "shape: stopped after iteration 0" in process.stdout
   assert cut_saves >= 2
 
   process = run(inputs, workdir, **FIELDS)

@@ -1,3 +1,5 @@
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -33,11 +35,13 @@ def test_offset_enters_the_mapping_part_of_the_way():
 def test_projecting_the_gan_image_returns_it():
   """With relative encoding nothing is to be changed: E(x) - E(x) = 0."""
   system, (params, frozen) = tiny_system(), weights()
-  images, offset = jax.jit(
-    lambda x: steps.project(system, params, frozen, project_data(system), x)
-  )(picture().gan_image[None])
+  data, images = project_data(system), picture().gan_image[None]
+  encode = jax.jit(partial(steps.encode, system))
+  project = jax.jit(partial(steps.project, system))
+  offset = encode(params, frozen, data, images)
   np.testing.assert_allclose(offset, 0, atol=1e-5)
-  np.testing.assert_allclose(images[0], picture().gan_image, atol=1e-4)
+  projected = project(params, frozen, data, images)
+  np.testing.assert_allclose(projected, images, atol=1e-4)
 
 
 def sampler(system, data):

@@ -83,8 +83,9 @@ def test_steps_are_compiled_once_for_all_pictures(finished, compilations):
   steps = {k: n for k, n in compilations.count.items() if k.endswith("_step")}
   # Inversion in W and W+; two stages, step 3 with and without flips.
   once = ("invert_step", "prior_step", "albedo_step", "project_step")
+  once += ("refine_step",)
   assert steps == dict.fromkeys(once, 1) | {"shape_step": 2}
-  assert compilations.count["_collect"] == 1
+  assert compilations.count["_begin_search"] == 1
 
 
 def test_each_picture_has_its_results(finished):
