@@ -60,6 +60,8 @@ def save_weights(
   except safetensors.SafetensorError as error:  # such as a full disk
     raise OSError(str(error)) from error
   (new / _METADATA).write_text(json.dumps(metadata, indent=2) + "\n")
+  # The library lets nobody but the owner read it, whatever the umask says.
+  shutil.copymode(new / _METADATA, new / _WEIGHTS)
   if folder.exists():
     folder.rename(old)
   new.rename(folder)

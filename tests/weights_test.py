@@ -1,5 +1,7 @@
 """Weights survive the disk, and damage is reported in one line."""
 
+import os
+
 import numpy as np
 import pytest
 import safetensors.numpy
@@ -55,6 +57,16 @@ def test_saving_replaces_the_folder_and_leaves_nothing_else(tmp_path):
   assert list(tree) == ["new"]
   assert metadata == {"v": 2}
   assert [p.name for p in tmp_path.iterdir()] == ["w"]
+
+
+def test_others_may_read_weights_as_the_umask_says(tmp_path):
+  before = os.umask(0o027)
+  try:
+    save_weights(tmp_path / "w", TREE, {})
+  finally:
+    os.umask(before)
+  modes = [path.stat().st_mode & 0o777 for path in (tmp_path / "w").iterdir()]
+  assert modes == [0o640, 0o640]
 
 
 def test_missing_folder(tmp_path):
