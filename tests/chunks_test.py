@@ -39,6 +39,16 @@ def test_chunk_length_does_not_change_the_numbers(on_device):
   assert parts["value"] == whole["value"]
 
 
+@pytest.mark.parametrize("on_device", [False, True])
+def test_a_step_without_metrics(on_device):
+  def double(state):
+    return 2 * state, {}
+
+  chunk = make_chunk(double, on_device=on_device)
+  state, metrics = chunk(jnp.float32(1.0), length=5)
+  assert state == 32.0 and metrics == {}
+
+
 def test_one_program_serves_all_lengths():
   traced = []
 
