@@ -47,6 +47,7 @@ ALLOWED = {
   "outcome": (),
   "parsing": ("models", "render", "weights"),
   "priors": ("render",),
+  "refinement": ("devices", "losses", "steps", "system"),
   "render": (),
   "report": ("methods",),
   "plots": ("diagnostics",),
@@ -73,7 +74,7 @@ ALLOWED = {
 # Outside packages that only some folders may import.
 CONFINED = {
   "flax.linen": ("models",),
-  "optax": ("optim", "system", "fitting", "inversion", "gan"),
+  "optax": ("optim", "system", "fitting", "inversion", "refinement", "gan"),
   "torch": (),
 }
 
