@@ -201,12 +201,12 @@ class Fitter:
         if stop():
           return None
         place = jnp.array([number, i])
-        batches.append(self._collect(frozen, fit, picture, place))
+        batches.append(self._batch(frozen, fit, picture, place))
       join = lambda *x: jnp.concatenate(x, axis=1)  # noqa: E731
       pool.append(jax.tree.map(join, *batches))
     return _stack(pool)
 
-  def _collect(self, frozen, fit, data, place) -> steps.Samples:
+  def _batch(self, frozen, fit, data, place) -> steps.Samples:
     """A batch of projected samples of one picture of each row."""
     kinds = (Kind.OWN, Kind.FIXED, Kind.ROWS, Kind.KEY, Kind.FIXED)
     arguments = fit.params, frozen, data, fit.key, place
@@ -368,7 +368,7 @@ def _collect(system, params, frozen, data, key, place):
 
 
 def _begin_search(system, params, frozen, data, key, place):
-  """The same before refinement."""
+  """One batch of samples whose refinement begins; `place` as above."""
   return refinement.begin(system, params, frozen, data, _batch_key(key, place))
 
 

@@ -147,7 +147,7 @@ class GroupLoop:
       stop=lambda: context.interrupt.came,
     )
     if data is None:
-      self._stop(number, fit, f"{label}: stopped after iteration {done}")
+      self._stop(number, fit, label, done)
     while done < phase.iterations and len(self.failed) < len(self._group.fits):
       length = min(context.config.run.chunk, phase.iterations - done)
       length = min(length, fitter.window_left(done) or length)
@@ -156,16 +156,18 @@ class GroupLoop:
       fit = fitter.note_best(fit, losses["total"], done)
       self._note_losses(phase, before, done, losses)
       if context.interrupt.requested(before + done):
-        self._stop(number, fit, f"{label}: stopped after iteration {done}")
+        self._stop(number, fit, label, done)
       if self._is_late():
         self._save(number, fit)
     return fit
 
-  def _stop(self, number: int, fit: fitting.Fit, message: str) -> NoReturn:
+  def _stop(
+    self, number: int, fit: fitting.Fit, label: str, done: int
+  ) -> NoReturn:
     """Saves what there is and ends the run."""
     self._save(number, fit)
     self._context.checkpoints.wait()
-    raise Interrupted(message)
+    raise Interrupted(f"{label}: stopped after iteration {done}")
 
   def _is_late(self) -> bool:
     """Whether it is time for a checkpoint."""
