@@ -143,7 +143,9 @@ def load_workload(config: ConfigDict, *, random: int | None = None) -> Workload:
   system = make_system(FrozenConfigDict(config), arch)
   params = init_networks(system.networks, jax.random.key(0))
   if config.weights.networks:
-    params |= load_networks(config.weights.networks, system.networks)
+    params |= load_networks(
+      config.weights.networks, system.networks, system.units
+    )
   picture = jax.jit(_draw_picture, static_argnums=0)(system, frozen)
   return Workload(config, system, frozen, params, picture)
 

@@ -111,7 +111,9 @@ def load_inputs(
     make = functools.partial(make_system, source_size=size)
     system = attempt(make, FrozenConfigDict(config), arch)
   if weights.networks and system:
-    pretrained = attempt(load_networks, weights.networks, system.networks)
+    pretrained = attempt(
+      load_networks, weights.networks, system.networks, system.units
+    )
   elif weights.networks:
     attempt(load_weights, weights.networks)
   if problems:

@@ -236,7 +236,12 @@ class GroupLoop:
       )
       if name == JOINT:
         provenance = {"config": context.config.to_dict(), "stage": phase.stage}
-        save_networks(context.workdir / "networks", params, provenance)
+        save_networks(
+          context.workdir / "networks",
+          params,
+          units=context.inputs.system.units,
+          provenance=provenance,
+        )
 
 
 def take_pictures(

@@ -46,7 +46,7 @@ def run(config: ConfigDict, workdir: pathlib.Path) -> Outcome:
   system = make_system(
     FrozenConfigDict(config), load_gan(config.weights.gan).arch
   )
-  params = load_networks(config.weights.networks, system.networks)
+  params = load_networks(config.weights.networks, system.networks, system.units)
   pictures, failed, _ = sources.load_sources(config)
   pictures, empty = with_masks(config, workdir / "masks", pictures)
   failed |= empty

@@ -5,7 +5,9 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
+from gan2shape_jax.errors import UserError
 from gan2shape_jax.models.networks import Networks, init_networks
 from gan2shape_jax.weights import check_shapes, load_weights, save_weights
 
@@ -15,23 +17,40 @@ Params = dict[str, Any]
 def save_networks(
   folder: str | os.PathLike,
   params: Params,
-  provenance: dict[str, Any],
   *,
+  units: dict[str, Any],
+  provenance: dict[str, Any],
   dtype: str = "float32",
 ) -> None:
-  """Writes the folder that `load_networks` reads."""
-  save_weights(folder, params, {"provenance": provenance}, dtype=dtype)
+  """Writes the folder that `load_networks` reads.
+
+  Args:
+    folder: where to write.
+    params: of the networks.
+    units: of the system that they were trained in.
+    provenance: how they came about, JSON-serialisable.
+    dtype: on disk, see `save_weights`.
+  """
+  metadata = {"units": units, "provenance": provenance}
+  save_weights(folder, params, metadata, dtype=dtype)
 
 
-def load_networks(folder: str | os.PathLike, networks: Networks) -> Params:
+def load_networks(
+  folder: str | os.PathLike, networks: Networks, units: dict[str, Any]
+) -> Params:
   """Reads the parameters of the networks that the folder holds.
 
   Those are all five, or some of them: the rest then starts afresh.
 
+  Args:
+    folder: as `save_networks` writes it; converted ones say nothing of units.
+    networks: whose parameters are wanted.
+    units: of the system that they are for.
+
   Raises:
-    UserError: files are missing, or the networks have other sizes.
+    UserError: files are missing, or the networks have other sizes or units.
   """
-  params, _ = load_weights(folder)
+  params, metadata = load_weights(folder)
   expected = jax.eval_shape(
     lambda key: init_networks(networks, key), jax.random.key(0)
   )
@@ -43,4 +62,18 @@ def load_networks(folder: str | os.PathLike, networks: Networks) -> Params:
     "the configuration's image_size, GAN or networks.* are not those that they"
     " were trained with",
   )
+  _check_units(folder, units, metadata.get("units", {}))
   return jax.tree.map(jnp.asarray, params)
+
+
+def _check_units(folder, expected, actual):
+  differ = [
+    f"{name}={actual[name]} (here {value})"
+    for name, value in expected.items()
+    if name in actual and not np.array_equal(actual[name], value)
+  ]
+  if differ:
+    raise UserError(
+      f"{folder}: these networks were trained with {', '.join(differ)}; their"
+      " answers mean something else here, so configure the same"
+    )

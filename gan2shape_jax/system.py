@@ -45,6 +45,7 @@ class System:
   """The functions and numbers of a run; see `config.py` for the numbers.
 
   Attributes that need a word:
+    units: what the networks' raw answers mean, by field of the configuration.
     optimizers: by step of the schedule, and of the refinement.
     decode_view: raw view -> pose.
     prior_depth: object mask -> depth of the ellipsoid.
@@ -60,6 +61,7 @@ class System:
   architecture: Architecture
   perceptual: Perceptual
 
+  units: dict[str, Any]
   optimizers: dict[str, optax.GradientTransformation]
 
   decode_view: Callable[[Float[Array, " 6"]], Pose]
@@ -211,6 +213,15 @@ def _make_system(config, architecture, source_size):
     ),
     architecture=architecture,
     perceptual=perceptual,
+    units={
+      "camera.depth_min": config.camera.depth_min,
+      "camera.depth_max": config.camera.depth_max,
+      "view.max_rotation": view.max_rotation,
+      "view.max_translation": view.max_translation,
+      "view.max_translation_z": view.max_translation_z,
+      "view.mean": tuple(map(float, view_mean)),
+      "light.mean": tuple(map(float, light_mean)),
+    },
     optimizers={
       "prior": adam(config.prior.learning_rate),
       "albedo": usual,

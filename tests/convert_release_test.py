@@ -105,7 +105,7 @@ def test_gan(converted):
 
 def test_networks_load_as_jointly_trained_ones_do(converted):
   folder = converted / "checkpoints/gan2shape/celeba_pretrain"
-  params = load_networks(folder, build_networks(**SIZES._asdict()))
+  params = load_networks(folder, build_networks(**SIZES._asdict()), {})
   assert set(params) == set(NAMES.values())
   _, metadata = load_weights(folder)
   assert metadata["networks"] == SIZES._asdict()

@@ -51,7 +51,7 @@ def test_predictions_of_heads_that_it_makes(tmp_path, monkeypatch, capsys):
   params, _ = weights()
   arch = Architecture((8, 8, 8, 8), latent_size=8, mapping_layers=3)
   save_random_gan(tmp_path / "gan", arch)
-  save_networks(tmp_path / "networks", params, {})
+  save_networks(tmp_path / "networks", params, units={}, provenance={})
   config = tiny.get_config()
   config.weights.gan = str(tmp_path / "gan")
   config.weights.networks = str(tmp_path / "networks")

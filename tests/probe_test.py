@@ -15,7 +15,7 @@ from gan2shape_jax.pretrained import save_networks
 def config(tmp_path_factory):
   folder = tmp_path_factory.mktemp("inputs")
   save_random_gan(folder / "gan", ARCH)
-  save_networks(folder / "networks", weights()[0], {})
+  save_networks(folder / "networks", weights()[0], units={}, provenance={})
   y, x = np.mgrid[:32, :32] - 15.5
   ball = np.maximum(0, 1 - (x**2 + y**2) / 12**2)[..., None]
   picture = (255 * ball * np.array([1.0, 0.8, 0.6])).astype(np.uint8)
