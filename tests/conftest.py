@@ -2,8 +2,8 @@
 
 Tests compile the same programs again and again: each run of the loop builds its
 own. A compilation cache, new for each run of the tests and shared by its
-workers (which inherit the environment), saves most of that; LLVM's expensive
-passes do not pay at these sizes.
+workers (which inherit the environment), saves most of that; optimised code does
+not pay at these sizes.
 """
 
 import gc
@@ -16,7 +16,7 @@ os.environ.setdefault(
   "JAX_COMPILATION_CACHE_DIR", tempfile.mkdtemp(prefix="gan2shape_jax_tests_")
 )
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
-os.environ.setdefault("XLA_FLAGS", "--xla_llvm_disable_expensive_passes=true")
+os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
 
 
 @pytest.fixture(autouse=True, scope="module")

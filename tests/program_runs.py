@@ -28,11 +28,9 @@ def run(inputs, workdir, how=None, **fields):
   } | fields
   flags = ["--config=configs/tiny.py", f"--workdir={workdir}"]
   flags += [f"--config.{name}={value}" for name, value in fields.items()]
-  # Compiling takes most of the time.
-  quick = f"{os.environ['XLA_FLAGS']} --xla_backend_optimization_level=0"
   return subprocess.run(
     [sys.executable, _SCRIPT, json.dumps(how or {}), "--", *flags],
-    env=os.environ | {"XLA_FLAGS": quick, "PYTHONPATH": str(_ROOT)},
+    env=os.environ | {"PYTHONPATH": str(_ROOT)},
     cwd=_ROOT,
     capture_output=True,
     text=True,
