@@ -191,6 +191,8 @@ def _make_system(config, architecture, source_size):
   light_mean = light.mean
   if config.weights.light:
     light_mean = load_distribution(config.weights.light, 4).mean
+  view_mean = tuple(map(float, view_mean))
+  light_mean = tuple(map(float, light_mean))
   light_prior = priors.LightPrior(
     light.x, light.y, light.diffuse, alpha=light.alpha
   )
@@ -219,8 +221,8 @@ def _make_system(config, architecture, source_size):
       "view.max_rotation": view.max_rotation,
       "view.max_translation": view.max_translation,
       "view.max_translation_z": view.max_translation_z,
-      "view.mean": tuple(map(float, view_mean)),
-      "light.mean": tuple(map(float, light_mean)),
+      "view.mean": view_mean,
+      "light.mean": light_mean,
     },
     optimizers={
       "prior": adam(config.prior.learning_rate),
@@ -240,13 +242,13 @@ def _make_system(config, architecture, source_size):
       max_translation_z=view.max_translation_z,
     ),
     prior_depth=partial(_prior_depth, config.prior),
-    view_mean=tuple(map(float, view_mean)),
+    view_mean=view_mean,
     sample_view=partial(
       priors.sample_view,
       prior=priors.view_prior(view_mean, view_cov),
       view_scale=view.scale,
     ),
-    light_mean=tuple(map(float, light_mean)),
+    light_mean=light_mean,
     sample_light=partial(priors.sample_light, prior=light_prior),
     border_depth=config.camera.border_depth,
     border_weight=config.camera.border_weight,
