@@ -1,17 +1,17 @@
 """Finds the latent with which a GAN draws a given picture.
 
-Starting from the mean latent, Adam moves one latent for all layers (W) and
-then, if asked, one for each layer (W+) until the GAN's picture agrees with the
-target in its pixels and in the discriminator's features. Latents are searched
-as deviations from the mean in units of the latents' spread, so that one
-learning rate and one regulariser suit every GAN.
+Starting from the middle of the latents, Adam moves one latent for all layers
+(W) and then, if asked, one for each layer (W+) until the GAN's picture agrees
+with the target in its pixels and in the discriminator's features. Latents are
+searched in coordinates in which those of the GAN are normally distributed (see
+`latent_space.py`): one learning rate and one regulariser suit every GAN, and
+what is found lies where the GAN can turn and relight it.
 
 Pictures are [h, w, 3] in [-1, 1], latents rows of the W space. After
 rosinality/stylegan2-pytorch projector.py; with the discriminator in the place
 of VGG, and without optimising noise maps.
 """
 
-import math
 from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
@@ -27,32 +27,16 @@ from jaxtyping import Array, Float
 from gan2shape_jax import losses
 from gan2shape_jax.chunks import make_chunk
 from gan2shape_jax.devices import FITS
+from gan2shape_jax.latent_space import LatentSpace
 
 Params = Any
 Features = tuple[Float[Array, "_ _ _"], ...]
 Synthesize = Callable[[Params, Float[Array, "n l"]], Float[Array, "h w 3"]]
 ReadFeatures = Callable[[Params, Float[Array, "h w 3"]], Features]
 
-# Whether arguments differ from picture to picture: the offset (or state) does,
-# so do the target and its features; weights and statistics do not.
+# Whether arguments differ from picture to picture: coordinates (or state) do,
+# so do the target and its features; weights and the space do not.
 _PICTURES = (0, None, 0, 0, None)
-
-
-class LatentStatistics(NamedTuple):
-  """Where the latents of a GAN lie in W.
-
-  Attributes:
-    mean: mean latent.
-    spread: root mean square distance from it, over all channels together.
-  """
-
-  mean: Float[Array, " l"]
-  spread: Float[Array, ""]
-
-  @property
-  def deviation(self) -> Float[Array, ""]:
-    """The same for one channel: a standard deviation."""
-    return self.spread / math.sqrt(self.mean.size)
 
 
 class Inversion(NamedTuple):
@@ -62,7 +46,7 @@ class Inversion(NamedTuple):
     latent: W+ latent of each picture.
     image: what the GAN makes of it, clipped to [-1, 1].
     losses: the weighted terms of that latent, per picture: 'pixel', 'feature',
-      'regular' and their sum 'total'.
+      'regular', 'apart' and their sum 'total'.
   """
 
   latent: Float[Array, "p n l"]
@@ -90,44 +74,45 @@ def learning_rate_ramp(
 
 
 def inversion_loss(
-  offset: Float[Array, "rows l"],
+  coordinates: Float[Array, "rows l"],
   frozen: Params,
   target: Float[Array, "h w 3"],
   target_features: Features,
-  statistics: LatentStatistics,
+  space: LatentSpace,
   *,
   synthesize: Synthesize,
   features: ReadFeatures,
-  n_latent: int,
   pixel_weight: float,
   regular_weight: float,
+  apart_weight: float,
 ) -> tuple[Float[Array, ""], dict[str, Float[Array, ""]]]:
   """Distance of a latent's picture from the target; see `make_inverter`.
 
   Args:
-    offset: the latent minus the mean one, in standard deviations; one row or
-      one for each layer.
+    coordinates: of the latent, a row for each layer.
     frozen: weights of generator and discriminator.
     target: picture to be reproduced.
     target_features: its features, computed once.
-    statistics: of the latents.
+    space: of the latents.
     synthesize: `(frozen, latent) -> image`.
     features: `(frozen, image) -> maps`.
-    n_latent: rows of a W+ latent.
     pixel_weight: weight of the mean absolute difference of the pixels.
-    regular_weight: weight of the mean squared offset.
+    regular_weight: weight of the mean squared coordinate of the layers' mean.
+    apart_weight: weight of the layers' mean squared distance from their mean.
 
   Returns:
     The total, and the weighted terms with their 'total'.
   """
-  image = synthesize(frozen, _to_latent(offset, statistics, n_latent))
+  image = synthesize(frozen, space.latent(coordinates))
   everywhere = jnp.ones(image.shape[:2])
+  middle = coordinates.mean(0)
   terms = {
     "pixel": pixel_weight * losses.photometric(image, target, everywhere),
     "feature": losses.feature_distance(
       features(frozen, image), target_features, everywhere
     ),
-    "regular": regular_weight * jnp.mean(jnp.square(offset)),
+    "regular": regular_weight * jnp.mean(jnp.square(middle)),
+    "apart": apart_weight * jnp.mean(jnp.square(coordinates - middle)),
   }
   total = sum(terms.values())
   return total, {**terms, "total": total}
@@ -142,7 +127,8 @@ def make_inverter(
   steps_w_plus: int = 0,
   learning_rate: float = 0.05,
   pixel_weight: float = 2.0,
-  regular_weight: float = 1e-3,
+  regular_weight: float = 0.02,
+  apart_weight: float = 0.2,
   chunk: int = 50,
   mesh: Mesh | None = None,
 ) -> Callable[..., Inversion]:
@@ -158,13 +144,14 @@ def make_inverter(
     learning_rate: peak of Adam's, in standard deviations of the latents.
     pixel_weight: weight of the mean absolute difference of the pixels; the
       features' weigh 1.
-    regular_weight: weight of the mean squared deviation from the mean latent.
+    regular_weight: weight of the mean squared coordinate of the layers' mean.
+    apart_weight: weight of the layers' mean squared distance from their mean.
     chunk: iterations between two looks at the losses.
     mesh: of devices, over whose axis `fits` the batches are spread; None for
       one device.
 
   Returns:
-    `invert(frozen, images, statistics, *, progress=None)`: `frozen` holds the
+    `invert(frozen, images, space, *, progress=None)`: `frozen` holds the
     weights, an argument because a closure would compile them in; `images`
     [p, h, w, 3] are independent of each other; `progress(step, losses)` hears
     of the iterations done and the losses [p] by name.
@@ -173,35 +160,37 @@ def make_inverter(
     inversion_loss,
     synthesize=synthesize,
     features=features,
-    n_latent=n_latent,
     pixel_weight=pixel_weight,
     regular_weight=regular_weight,
+    apart_weight=apart_weight,
   )
   adam = optax.scale_by_adam()
 
-  def invert_step(state, frozen, target, target_features, statistics, phase):
-    offset, moments = state
+  def invert_step(state, frozen, target, target_features, space, phase):
+    coordinates, moments = state
     slope, terms = jax.grad(loss, has_aux=True)(
-      offset, frozen, target, target_features, statistics
+      coordinates, frozen, target, target_features, space
     )
     # One program for both phases: rows that move alike are one latent.
     alike = jnp.broadcast_to(slope.sum(0), slope.shape)
     slope = jnp.where(phase.tied, alike, slope)
     update, moments = adam.update(slope, moments)
     rate = learning_rate_ramp(learning_rate, phase.steps)(moments.count - 1)
-    return (offset - rate * update, moments), terms
+    return (coordinates - rate * update, moments), terms
 
   # Compiled, so that a start lies on the devices as what an iteration returns:
   # else the step would be compiled for either.
   start = jax.jit(
-    _over_pictures(lambda offset: (offset, adam.init(offset)), (0,), mesh)
+    _over_pictures(
+      lambda coordinates: (coordinates, adam.init(coordinates)), (0,), mesh
+    )
   )
   run = make_chunk(_over_pictures(invert_step, (*_PICTURES, None), mesh))
   read = jax.jit(_over_pictures(features, (None, 0), mesh))
 
-  def finish(offset, frozen, target, target_features, statistics):
-    _, terms = loss(offset, frozen, target, target_features, statistics)
-    latent = _to_latent(offset, statistics, n_latent)
+  def finish(coordinates, frozen, target, target_features, space):
+    _, terms = loss(coordinates, frozen, target, target_features, space)
+    latent = space.latent(coordinates)
     return latent, jnp.clip(synthesize(frozen, latent), -1, 1), terms
 
   finish = jax.jit(_over_pictures(finish, _PICTURES, mesh))
@@ -209,24 +198,24 @@ def make_inverter(
   def invert(
     frozen: Params,
     images: Float[Array, "p h w 3"],
-    statistics: LatentStatistics,
+    space: LatentSpace,
     *,
     progress: Callable[[int, dict[str, np.ndarray]], None] | None = None,
   ) -> Inversion:
     images = jnp.asarray(images)
-    fixed = (frozen, images, read(frozen, images), statistics)
-    offset = jnp.zeros((len(images), n_latent, statistics.mean.shape[-1]))
+    fixed = (frozen, images, read(frozen, images), space)
+    coordinates = jnp.zeros((len(images), n_latent, space.mean.shape[-1]))
     done = 0
     for phase in (_Phase(True, steps), _Phase(False, steps_w_plus)):
-      state = start(offset)
+      state = start(coordinates)
       for first in range(0, phase.steps, chunk):
         length = min(chunk, phase.steps - first)
         state, metrics = run(state, *fixed, phase, length=length)
         done += length
         if progress is not None:
           progress(done, {name: rows[-1] for name, rows in metrics.items()})
-      offset, _ = state
-    return Inversion(*finish(offset, *fixed))
+      coordinates, _ = state
+    return Inversion(*finish(coordinates, *fixed))
 
   return invert
 
@@ -252,9 +241,3 @@ def _over_pictures(function, axes, mesh):
   return jax.shard_map(
     mapped, mesh=mesh, in_specs=specs, out_specs=P(FITS), check_vma=False
   )
-
-
-def _to_latent(offset, statistics, n_latent):
-  """Deviations of one or n_latent rows to a W+ latent [n_latent, l]."""
-  latent = statistics.mean + statistics.deviation * offset
-  return jnp.broadcast_to(latent, (n_latent, latent.shape[-1]))

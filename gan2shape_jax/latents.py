@@ -14,6 +14,7 @@ from gan2shape_jax.devices import make_spread
 from gan2shape_jax.hosts import is_first
 from gan2shape_jax.inputs import Inputs
 from gan2shape_jax.interrupt import Interrupt, Interrupted
+from gan2shape_jax.latent_space import LatentSpace
 from gan2shape_jax.report import Progress
 from gan2shape_jax.system import System
 
@@ -22,7 +23,7 @@ def find_latents(
   config: ConfigDict,
   workdir: pathlib.Path,
   inputs: Inputs,
-  statistics: inversion.LatentStatistics,
+  space: LatentSpace,
   interrupt: Interrupt,
 ) -> dict[str, np.ndarray]:
   """W+ latents: the pictures' own, those of an earlier search, or new ones.
@@ -31,7 +32,7 @@ def find_latents(
     config: of the run.
     workdir: its folder, where latents are kept as soon as they are found.
     inputs: its pictures, system and weights.
-    statistics: of the GAN's latents.
+    space: of the GAN's latents.
     interrupt: heard during the search.
 
   Returns:
@@ -60,7 +61,7 @@ def find_latents(
       # The last batch is filled up, so that programs fit.
       images = [source.image for source in batch]
       images += images[-1:] * (spread.count - len(images))
-      found = invert(inputs.frozen, np.stack(images), statistics, progress=show)
+      found = invert(inputs.frozen, np.stack(images), space, progress=show)
       for source, latent in zip(batch, np.asarray(found.latent), strict=False):
         if np.isfinite(latent).all():
           save_latent(paths[source.path.stem], latent)
@@ -91,6 +92,7 @@ def make_inverter(
     learning_rate=settings.learning_rate,
     pixel_weight=settings.pixel,
     regular_weight=settings.regular,
+    apart_weight=settings.apart,
     mesh=mesh,
   )
 

@@ -88,7 +88,7 @@ def probe(
 
   from gan2shape_jax import latents, steps
   from gan2shape_jax.inputs import load_inputs
-  from gan2shape_jax.inversion import LatentStatistics
+  from gan2shape_jax.latent_space import latent_space
   from gan2shape_jax.losses import photometric
   from gan2shape_jax.report import Progress
   from gan2shape_jax.results import to_picture
@@ -99,7 +99,7 @@ def probe(
   inputs = load_inputs(config, workdir)
   system, frozen, sources = inputs.system, inputs.frozen, inputs.sources
   networks = inputs.pretrained
-  statistics = LatentStatistics(inputs.gan.mean_latent, inputs.gan.latent_std)
+  space = latent_space(inputs.gan.generator, inputs.gan.arch)
   invert = latents.make_inverter(config.inversion, system)
   render = jax.jit(
     lambda data, change: jax.vmap(
@@ -113,7 +113,7 @@ def probe(
     for source in sources:
       latent = source.latent
       if latent is None:
-        found = invert(frozen, source.image[None], statistics)
+        found = invert(frozen, source.image[None], space)
         latent = np.asarray(found.latent[0])
       drawn = programs.synthesize(system)(frozen, latent)
       picture = to_picture(source, latent=latent, gan_image=drawn)
@@ -130,7 +130,7 @@ def probe(
             networks, frozen, data, pseudo.image
           )
         else:
-          projected = invert(frozen, pseudo.image, statistics).image
+          projected = invert(frozen, pseudo.image, space).image
         errors[name].append(error(projected, pseudo.image, pseudo.mask))
         if source is sources[0]:
           rows = jnp.concatenate([pseudo.image, projected], axis=1)

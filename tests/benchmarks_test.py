@@ -35,7 +35,6 @@ def config(tmp_path_factory):
     arch=ARCH,
     **frozen,
     mean_latent=np.zeros(ARCH.latent_size, np.float32),
-    latent_std=np.float32(1),
     provenance={},
   )
   save_gan(folder / "gan", gan)

@@ -76,7 +76,7 @@ def test_training_moves_every_parameter(folders):
     assert not np.array_equal(a, b)
 
 
-def test_shipped_folder_holds_the_average_and_its_statistics(folders):
+def test_shipped_folder_holds_the_average_and_its_mean_latent(folders):
   root, state, _ = folders
   gan = load_gan(root / "straight" / "gan")
   assert gan.arch == ARCH
@@ -93,7 +93,6 @@ def test_shipped_folder_holds_the_average_and_its_statistics(folders):
   assert gan.mean_latent.shape == (4,)
   # Ten and four thousand samples agree to some per cent of the deviation.
   deviation = np.sqrt(np.square(w - w.mean(0)).sum(1).mean())
-  np.testing.assert_allclose(gan.latent_std, deviation, rtol=0.05)
   assert np.linalg.norm(gan.mean_latent - w.mean(0)) < 0.05 * deviation
   assert gan.provenance["images"] == 48
   distances = gan.provenance["sliced_wasserstein_1e-3"]

@@ -68,7 +68,7 @@ def test_the_search_for_latents_stops(
   config, inputs = inputs
   searches = iter(range(2))
 
-  def invert(frozen, images, statistics, *, progress):
+  def invert(frozen, images, space, *, progress):
     search = next(searches)
     for step in (1, 2):
       if (search, step) == when:

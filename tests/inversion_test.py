@@ -4,19 +4,17 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from gan2shape_jax.gan.bundle import latent_statistics
-from gan2shape_jax.inversion import (
-  LatentStatistics,
-  learning_rate_ramp,
-  make_inverter,
-)
+from gan2shape_jax.inversion import learning_rate_ramp, make_inverter
+from gan2shape_jax.latent_space import LatentSpace, latent_space
 from gan2shape_jax.models import discriminator, stylegan2
 from gan2shape_jax.models.architecture import Architecture
 
 LAYERS, CHANNELS, SIZE = 3, 4, 8
-STATISTICS = LatentStatistics(
+SPACE = LatentSpace(
   mean=jnp.array([0.5, -0.2, 0.0, 0.1]),
-  spread=jnp.float32(2.0),
+  axes=jnp.array(
+    [[1.0, 0, 0, 0], [0, 0.8, 0.6, 0], [0, -0.6, 0.8, 0], [0, 0, 0, 1.5]]
+  ),
 )
 
 
@@ -40,6 +38,7 @@ def toy_inverter(**options):
     "steps": 200,
     "learning_rate": 0.1,
     "regular_weight": 0.0,
+    "apart_weight": 0.0,
   } | options
   return make_inverter(
     synthesize=options.pop("synthesize", toy_synthesize),
@@ -49,15 +48,11 @@ def toy_inverter(**options):
   )
 
 
-def latents_of(offsets):
-  return STATISTICS.mean + STATISTICS.deviation * jnp.asarray(offsets)
-
-
 def test_latent_of_a_drawn_picture_is_found():
   offsets = np.random.default_rng(0).normal(size=(2, 1, CHANNELS))
-  latents = jnp.repeat(latents_of(offsets), LAYERS, axis=1)
+  latents = jnp.repeat(SPACE.latent(offsets), LAYERS, axis=1)
   images = jax.vmap(toy_synthesize, (None, 0))(toy_weights(), latents)
-  found = toy_inverter(steps=400)(toy_weights(), images, STATISTICS)
+  found = toy_inverter(steps=400)(toy_weights(), images, SPACE)
   assert found.latent.shape == (2, LAYERS, CHANNELS)
   np.testing.assert_allclose(found.latent, latents, atol=0.02)
   np.testing.assert_allclose(
@@ -67,13 +62,11 @@ def test_latent_of_a_drawn_picture_is_found():
 
 def test_one_latent_for_each_layer_draws_more():
   offsets = np.random.default_rng(1).normal(size=(1, LAYERS, CHANNELS))
-  latents = latents_of(offsets)
+  latents = SPACE.latent(offsets)
   images = jax.vmap(toy_synthesize, (None, 0))(toy_weights(), latents)
-  one = toy_inverter(steps=400)(toy_weights(), images, STATISTICS)
+  one = toy_inverter(steps=400)(toy_weights(), images, SPACE)
   assert np.ptp(one.latent, axis=1).max() == 0
-  each = toy_inverter(steps=100, steps_w_plus=400)(
-    toy_weights(), images, STATISTICS
-  )
+  each = toy_inverter(steps=100, steps_w_plus=400)(toy_weights(), images, SPACE)
   np.testing.assert_allclose(each.latent, latents, atol=0.02)
   assert each.losses["total"][0] < 0.05 * one.losses["total"][0]
 
@@ -81,13 +74,27 @@ def test_one_latent_for_each_layer_draws_more():
 def test_regulariser_holds_latents_at_the_mean():
   images = jnp.ones((1, SIZE, SIZE, 3))
   free, held = (
-    toy_inverter(regular_weight=weight)(toy_weights(), images, STATISTICS)
+    toy_inverter(regular_weight=weight)(toy_weights(), images, SPACE)
     for weight in (0.0, 1e3)
   )
-  mean = jnp.tile(STATISTICS.mean, (1, LAYERS, 1))
-  distance = (free.latent - mean) / STATISTICS.deviation
-  held_distance = (held.latent - mean) / STATISTICS.deviation
-  assert np.abs(held_distance).max() < 0.01 < np.abs(distance).max()
+  middle = SPACE.latent(np.zeros(CHANNELS))
+  assert np.abs(held.latent - middle).max() < 0.01
+  assert np.abs(free.latent - middle).max() > 0.1
+
+
+def test_layers_are_held_together():
+  offsets = np.random.default_rng(1).normal(size=(1, LAYERS, CHANNELS))
+  images = jax.vmap(toy_synthesize, (None, 0))(
+    toy_weights(), SPACE.latent(offsets)
+  )
+  free, held = (
+    toy_inverter(steps=100, steps_w_plus=200, apart_weight=weight)(
+      toy_weights(), images, SPACE
+    )
+    for weight in (0.0, 1e3)
+  )
+  assert np.ptp(held.latent, axis=1).max() < 0.01
+  assert np.ptp(free.latent, axis=1).max() > 0.1
 
 
 def test_pictures_do_not_influence_each_other():
@@ -95,9 +102,9 @@ def test_pictures_do_not_influence_each_other():
     jax.random.key(2), (2, SIZE, SIZE, 3), minval=-1, maxval=1
   )
   invert = toy_inverter(steps=30)
-  both = invert(toy_weights(), images, STATISTICS)
+  both = invert(toy_weights(), images, SPACE)
   for i in range(2):
-    one = invert(toy_weights(), images[i : i + 1], STATISTICS)
+    one = invert(toy_weights(), images[i : i + 1], SPACE)
     np.testing.assert_allclose(both.latent[i], one.latent[0], atol=1e-4)
 
 
@@ -106,11 +113,11 @@ def test_progress_hears_of_chunks_and_losses():
   invert = toy_inverter(steps=12, steps_w_plus=10, chunk=8)
   images = jnp.zeros((2, SIZE, SIZE, 3))
   found = invert(
-    toy_weights(), images, STATISTICS, progress=lambda *x: heard.append(x)
+    toy_weights(), images, SPACE, progress=lambda *x: heard.append(x)
   )
   assert [done for done, _ in heard] == [8, 12, 20, 22]
   for losses in (*(losses for _, losses in heard), found.losses):
-    parts = [losses[k] for k in ("pixel", "feature", "regular")]
+    parts = [losses[k] for k in ("pixel", "feature", "regular", "apart")]
     np.testing.assert_allclose(losses["total"], sum(parts), rtol=1e-5)
     assert losses["total"].shape == (2,)
   assert (heard[-1][1]["total"] < heard[0][1]["total"]).all()
@@ -119,7 +126,7 @@ def test_progress_hears_of_chunks_and_losses():
 def test_losses_are_those_of_the_latents_returned():
   images = jnp.full((1, SIZE, SIZE, 3), 0.3)
   invert = toy_inverter(steps=5, pixel_weight=3.0)
-  found = invert(toy_weights(), images, STATISTICS)
+  found = invert(toy_weights(), images, SPACE)
   image = toy_synthesize(toy_weights(), found.latent[0])
   expected = 3 * np.abs(image - images[0]).mean()
   np.testing.assert_allclose(found.losses["pixel"], [expected], rtol=1e-5)
@@ -133,7 +140,7 @@ def test_features_of_the_targets_are_read_once():
     return toy_features(frozen, image)
 
   invert = toy_inverter(features=counted, steps=6)
-  found = invert(toy_weights(), jnp.zeros((1, SIZE, SIZE, 3)), STATISTICS)
+  found = invert(toy_weights(), jnp.zeros((1, SIZE, SIZE, 3)), SPACE)
   jax.block_until_ready(found.latent)
   jax.effects_barrier()
   # Once for the target, once per iteration, once for the final losses.
@@ -148,12 +155,12 @@ def test_weights_are_arguments_of_the_compiled_step():
     return toy_synthesize(frozen, latent)
 
   invert = toy_inverter(synthesize=traced, steps=200)
-  latent = latents_of(np.full((1, 1, CHANNELS), 0.5)).repeat(LAYERS, 1)
+  latent = SPACE.latent(np.full((1, 1, CHANNELS), 0.5)).repeat(LAYERS, 1)
   counts = []
   for seed in (0, 1):
     weights = toy_weights(seed)
     images = jax.vmap(toy_synthesize, (None, 0))(weights, latent)
-    found = invert(weights, images, STATISTICS)
+    found = invert(weights, images, SPACE)
     counts.append(len(traces))
     np.testing.assert_allclose(found.latent, latent, atol=0.05)
   assert counts[0] == counts[1]
@@ -190,13 +197,12 @@ def test_inversion_with_a_stylegan2():
     n_latent=arch.n_latent,
     steps=150,
   )
-  mean, spread = latent_statistics(jax.random.key(2), frozen["generator"], arch)
-  statistics = LatentStatistics(mean, spread)
+  space = latent_space(frozen["generator"], arch)
   z = jax.random.normal(jax.random.key(1), (2, 8))
   w = stylegan2.map_latent(frozen["generator"], z, arch=arch)
   draw = jax.jit(jax.vmap(synthesize, (None, 0)))
   images = draw(frozen["generator"], w)
-  found = invert(frozen, images, statistics)
-  mean = draw(frozen["generator"], statistics.mean[None])
+  found = invert(frozen, images, space)
+  mean = draw(frozen["generator"], w.mean(0, keepdims=True))
   error = jnp.abs(draw(frozen["generator"], found.latent) - images).mean()
   assert error < 0.2 * jnp.abs(mean - images).mean()

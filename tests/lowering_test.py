@@ -32,6 +32,7 @@ from gan2shape_jax import (
 )
 from gan2shape_jax.gan.state import Hyper, init_state
 from gan2shape_jax.gan.steps import make_steps
+from gan2shape_jax.latent_space import LatentSpace
 from gan2shape_jax.models.frozen import cast_kernels
 from gan2shape_jax.models.lpips import init_lpips
 from gan2shape_jax.models.stylegan2 import generate
@@ -61,7 +62,7 @@ def shapes():
   )
   s.picture = Picture(s.image, s.mask, s.latent, s.image)
   s.truth = GroundTruth(s.mask, s.mask)
-  s.statistics = inversion.LatentStatistics(s.z, array())
+  s.space = LatentSpace(s.z, array(ARCH.latent_size, ARCH.latent_size))
   s.canonical = result(s, "reconstruct")
   s.project = result(s, "prepare project")
   s.gan_state = jax.eval_shape(lambda key: init_state(key, ARCH, HYPER), s.key)
@@ -104,30 +105,31 @@ def training(s, phase, *, system=None, frozen=None):
   return partial(chunk, size=2), fit, count, frozen, data
 
 
-def inverting(s, rows):
+def inverting(s):
   """An iteration of the search for two latents."""
   system = s.system
   loss = partial(
     inversion.inversion_loss,
     synthesize=system.synthesize,
     features=system.features,
-    n_latent=ARCH.n_latent,
     pixel_weight=1.0,
     regular_weight=1.0,
+    apart_weight=1.0,
   )
   optimizer = optax.adam(inversion.learning_rate_ramp(0.1, 10))
 
-  def one(offset, target, frozen, statistics):
-    moments, features = optimizer.init(offset), system.features(frozen, target)
+  def one(coordinates, target, frozen, space):
+    moments = optimizer.init(coordinates)
+    features = system.features(frozen, target)
     slope, terms = jax.grad(loss, has_aux=True)(
-      offset, frozen, target, features, statistics
+      coordinates, frozen, target, features, space
     )
     updates, moments = optimizer.update(slope, moments)
-    return optax.apply_updates(offset, updates), moments, terms
+    return optax.apply_updates(coordinates, updates), moments, terms
 
-  offset = array(2, rows, ARCH.latent_size)
+  coordinates = array(2, ARCH.n_latent, ARCH.latent_size)
   run = jax.vmap(one, (0, 0, None, None))
-  return run, offset, batch(s.image, 2), s.frozen, s.statistics
+  return run, coordinates, batch(s.image, 2), s.frozen, s.space
 
 
 def search(s):
@@ -170,8 +172,7 @@ PROGRAMS = {
   ),
   "synthesize": lambda s: (s.system.synthesize, s.frozen, s.latent),
   "features": lambda s: (s.system.features, s.frozen, s.image),
-  "invert w": lambda s: inverting(s, 1),
-  "invert w+": lambda s: inverting(s, ARCH.n_latent),
+  "invert": inverting,
   "reconstruct": lambda s: (
     partial(inference.reconstruct, s.system),
     s.params,

@@ -22,7 +22,6 @@ def save_random_gan(folder, arch):
     generator=draw(stylegan2.init_generator),
     discriminator=draw(discriminator.init_discriminator),
     mean_latent=np.zeros(arch.latent_size, np.float32),
-    latent_std=np.float32(1),
     provenance={},
   )
   save_gan(folder, gan)

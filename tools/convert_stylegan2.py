@@ -32,7 +32,7 @@ from gan2shape_jax.atomic import replacing, writing
 from gan2shape_jax.convert.checkpoint_files import read_checkpoint
 from gan2shape_jax.convert.stylegan2 import convert_gan
 from gan2shape_jax.errors import UserError
-from gan2shape_jax.gan.bundle import Gan, latent_statistics, save_gan
+from gan2shape_jax.gan.bundle import Gan, mean_latent, save_gan
 from gan2shape_jax.models import stylegan2
 from gan2shape_jax.weights import load_weights
 from tools import command_line
@@ -64,7 +64,7 @@ def run(options: argparse.Namespace) -> None:
 
 
 def convert_file(path: Path, output: Path) -> Gan:
-  """Converts a file, completes its statistics and writes the folder.
+  """Converts a file, completes its mean latent and writes the folder.
 
   Raises:
     UserError: the file cannot be converted or the folder not be written.
@@ -72,18 +72,15 @@ def convert_file(path: Path, output: Path) -> Gan:
   check_replaceable(output)
   converted = convert_gan(read_checkpoint(path))
   arch, provenance = converted.arch, converted.provenance
-  mean, std = latent_statistics(
-    jax.random.key(0), converted.generator, arch, 10000
-  )
-  origin = "computed from 10,000 samples"
-  if converted.mean_latent is not None:
-    mean, origin = converted.mean_latent, "the file's"
+  mean, origin = converted.mean_latent, "the file's"
+  if mean is None:
+    mean = mean_latent(jax.random.key(0), converted.generator, arch, 10000)
+    origin = "computed from 10,000 samples"
   gan = Gan(
     arch=arch,
     generator=converted.generator,
     discriminator=converted.discriminator,
     mean_latent=mean,
-    latent_std=std,
     provenance=provenance | {"mean_latent": origin},
   )
   with writing(output, "--output"):

@@ -33,6 +33,7 @@ from gan2shape_jax.atomic import writing
 from gan2shape_jax.data import SourcePicture, list_pictures, load_pictures
 from gan2shape_jax.errors import UserError
 from gan2shape_jax.gan.bundle import Gan, load_gan
+from gan2shape_jax.latent_space import latent_space
 from gan2shape_jax.latents import save_latent
 from gan2shape_jax.models import discriminator, stylegan2
 from gan2shape_jax.report import Progress
@@ -117,7 +118,7 @@ def invert_all(
     steps=options.steps,
     steps_w_plus=options.steps if options.w_plus else 0,
   )
-  statistics = inversion.LatentStatistics(gan.mean_latent, gan.latent_std)
+  space = latent_space(gan.generator, arch)
   batches = list(even_batches(pictures, options.batch))
   steps = options.steps * (2 if options.w_plus else 1)
   with Progress(steps * len(batches)) as progress:
@@ -131,7 +132,7 @@ def invert_all(
         )
 
       images = np.stack([picture.image for picture in batch])
-      found = invert(frozen, images, statistics, progress=show)
+      found = invert(frozen, images, space, progress=show)
       for picture, image, latent in zip(
         batch, found.image, found.latent, strict=True
       ):

@@ -1,4 +1,4 @@
-"""A trained GAN on disk: both networks and the statistics of w."""
+"""A trained GAN on disk: both networks and the mean of w."""
 
 import dataclasses
 import os
@@ -16,15 +16,13 @@ from gan2shape_jax.weights import check_shapes, load_weights, save_weights
 
 @dataclasses.dataclass(frozen=True)
 class Gan:
-  """A generator, its discriminator and what is known of their latents.
+  """A generator, its discriminator and the mean of their latents.
 
   Attributes:
     arch: sizes of both networks.
     generator: parameters.
     discriminator: parameters.
     mean_latent: mean w, (l,).
-    latent_std: sqrt(mean |w - mean|^2), a scalar, as in the reference's
-      projector.
     provenance: where it comes from, as written by the program that made it.
   """
 
@@ -32,7 +30,6 @@ class Gan:
   generator: PyTree
   discriminator: PyTree
   mean_latent: Float[Array, " l"]
-  latent_std: Float[Array, ""]
   provenance: dict
 
   def weights(self) -> dict[str, PyTree]:
@@ -41,14 +38,12 @@ class Gan:
     return jax.tree.map(jnp.asarray, trees)
 
 
-def latent_statistics(
+def mean_latent(
   key: Key[Array, ""], generator: PyTree, arch: Architecture, count: int = 10000
-) -> tuple[Float[Array, " l"], Float[Array, ""]]:
-  """(mean_latent, latent_std) of `count` mapped samples."""
+) -> Float[Array, " l"]:
+  """Mean w of `count` mapped samples."""
   z = jax.random.normal(key, (count, arch.latent_size))
-  w = map_latent(generator, z, arch=arch)
-  mean = jnp.mean(w, 0)
-  return mean, jnp.sqrt(jnp.mean(jnp.sum(jnp.square(w - mean), -1)))
+  return jnp.mean(map_latent(generator, z, arch=arch), 0)
 
 
 def save_gan(
@@ -59,7 +54,6 @@ def save_gan(
     "generator": gan.generator,
     "discriminator": gan.discriminator,
     "mean_latent": gan.mean_latent,
-    "latent_std": gan.latent_std,
   }
   metadata = {
     "architecture": gan.arch.to_dict(),
@@ -76,15 +70,22 @@ def load_gan(folder: str | os.PathLike) -> Gan:
   """
   tree, metadata = load_weights(folder)
   try:
-    arch = Architecture.from_dict(metadata["architecture"])
-    gan = Gan(arch=arch, provenance=metadata.get("provenance", {}), **tree)
+    gan = Gan(
+      arch=Architecture.from_dict(metadata["architecture"]),
+      generator=tree["generator"],
+      discriminator=tree["discriminator"],
+      mean_latent=tree["mean_latent"],
+      provenance=metadata.get("provenance", {}),
+    )
   except (KeyError, TypeError) as error:
     raise UserError(f"{folder}: not a GAN folder ({error})") from error
   for name, init in (
     ("generator", init_generator),
     ("discriminator", init_discriminator),
   ):
-    expected = jax.eval_shape(lambda k, i=init: i(k, arch), jax.random.key(0))
+    expected = jax.eval_shape(
+      lambda k, i=init: i(k, gan.arch), jax.random.key(0)
+    )
     check_shapes(
       folder,
       {name: expected},

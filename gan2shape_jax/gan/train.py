@@ -278,9 +278,7 @@ class _Observer:
       "images": self._images(step),
     }
     checkpoints.save(state, progress)
-    mean, deviation = bundle.latent_statistics(
-      self._sheet_key, state.average, self._arch
-    )
+    mean = bundle.mean_latent(self._sheet_key, state.average, self._arch)
     provenance = {
       "data": self._run.data,
       "images": progress["images"],
@@ -294,7 +292,6 @@ class _Observer:
       generator=state.average,
       discriminator=state.discriminator,
       mean_latent=mean,
-      latent_std=deviation,
       provenance=provenance,
     )
     bundle.save_gan(self._run.output / "gan", gan, dtype=self._run.dtype)

@@ -14,11 +14,12 @@ from jax import lax
 from jaxtyping import Array, Float
 
 SQRT2 = math.sqrt(2.0)
+LEAKY_SLOPE = 0.2
 
 
 def leaky_relu(x: Float[Array, "..."]) -> Float[Array, "..."]:
   """sqrt(2) LReLU_0.2: keeps the variance of a normal input near one."""
-  return jax.nn.leaky_relu(x, 0.2) * SQRT2
+  return jax.nn.leaky_relu(x, LEAKY_SLOPE) * SQRT2
 
 
 class Dense(nn.Module):
