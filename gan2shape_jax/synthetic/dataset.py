@@ -144,6 +144,7 @@ def _provenance(count: int) -> dict:
     "view": ["rx", "ry", "rz", "tx", "ty", "tz"],
     "view_units": "radians, scene units; P' = Rz Ry Rx (P - C) + C + t",
     "light": ["ambient", "diffuse", "x", "y", "z"],
+    "light_direction": "camera frame; does not turn with the head",
     "identity": list(identity.NAMES),
     "field_of_view": 10.0,
     "rotation_center": [0.0, 0.0, 1.0],

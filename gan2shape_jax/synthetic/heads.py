@@ -35,7 +35,11 @@ _BLOCK = 2  # pixels per side that share the start of their rays
 
 
 class Light(NamedTuple):
-  """Shading = ambient + diffuse max(0, <inward normal, direction>)."""
+  """Shading = ambient + diffuse max(0, <inward normal, direction>).
+
+  In the frame of the camera, as in a photograph: a head that turns does so in a
+  light that stands still. The method's lights turn with the object instead.
+  """
 
   ambient: Float[Array, ""]
   diffuse: Float[Array, ""]
