@@ -57,6 +57,19 @@ def make_parser() -> argparse.ArgumentParser:
   add("--output", type=Path, required=True, help="folder for the results")
   add("--w_plus", action="store_true", help="then one latent for each layer")
   add("--steps", type=int, default=400, help="iterations, W+ as many again")
+  add(
+    "--regular",
+    type=float,
+    default=0.02,
+    help="weight that keeps latents near the middle of the GAN's own",
+  )
+  add(
+    "--apart",
+    type=float,
+    default=0.2,
+    help="weight that keeps the layers of W+ together; less of both gives"
+    " closer pictures, from latents that the GAN can edit less well",
+  )
   add("--batch", type=int, default=8, help="pictures at a time, at most")
   add("--crop", type=int, default=0, help="px, centre square to take; 0: all")
   return parser
@@ -117,6 +130,8 @@ def invert_all(
     n_latent=arch.n_latent,
     steps=options.steps,
     steps_w_plus=options.steps if options.w_plus else 0,
+    regular_weight=options.regular,
+    apart_weight=options.apart,
   )
   space = latent_space(gan.generator, arch)
   batches = list(even_batches(pictures, options.batch))
