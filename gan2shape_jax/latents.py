@@ -14,7 +14,7 @@ from gan2shape_jax.devices import make_spread
 from gan2shape_jax.hosts import is_first
 from gan2shape_jax.inputs import Inputs
 from gan2shape_jax.interrupt import Interrupt, Interrupted
-from gan2shape_jax.latent_space import LatentSpace
+from gan2shape_jax.latent_space import latent_space
 from gan2shape_jax.report import Progress
 from gan2shape_jax.system import System
 
@@ -23,7 +23,6 @@ def find_latents(
   config: ConfigDict,
   workdir: pathlib.Path,
   inputs: Inputs,
-  space: LatentSpace,
   interrupt: Interrupt,
 ) -> dict[str, np.ndarray]:
   """W+ latents: the pictures' own, those of an earlier search, or new ones.
@@ -31,8 +30,7 @@ def find_latents(
   Args:
     config: of the run.
     workdir: its folder, where latents are kept as soon as they are found.
-    inputs: its pictures, system and weights.
-    space: of the GAN's latents.
+    inputs: its pictures, GAN, system and weights.
     interrupt: heard during the search.
 
   Returns:
@@ -56,6 +54,7 @@ def find_latents(
     settings, each = config.inversion, config.devices.fits
     spread = make_spread(jax.local_devices(), len(missing), each=each)
     invert = make_inverter(settings, inputs.system, spread.mesh)
+    space = latent_space(inputs.gan.generator, inputs.gan.arch)
     batches = _batches(missing, spread.count, settings, interrupt)
     for batch, show in batches:
       # The last batch is filled up, so that programs fit.

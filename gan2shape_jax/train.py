@@ -39,7 +39,6 @@ from gan2shape_jax.errors import UserError
 from gan2shape_jax.groups import Group, joint_group, separate_groups
 from gan2shape_jax.inputs import Inputs, load_inputs
 from gan2shape_jax.interrupt import Interrupt
-from gan2shape_jax.latent_space import latent_space
 from gan2shape_jax.latents import find_latents
 from gan2shape_jax.loop import Failures, GroupLoop, Run, take_pictures
 from gan2shape_jax.outcome import Outcome, join
@@ -89,8 +88,7 @@ def do_pictures(
     done = _row(workdir, source.path.stem)
     if not done.exists():
       results.save_image(done.with_name("input.png"), source.image)
-  space = latent_space(inputs.gan.generator, inputs.gan.arch)
-  latents = find_latents(config, workdir, inputs, space, interrupt)
+  latents = find_latents(config, workdir, inputs, interrupt)
   sources = [s for s in inputs.sources if s.path.stem in latents]
   failed = inputs.failed | {
     source.path.stem: f"{source.path}: the search for its latent diverged"

@@ -51,7 +51,10 @@ def inputs(tmp_path):
   config = tiny.get_config()
   config.data.pictures = str(tmp_path / "list.txt")
   pictures = sources.load_sources(config, None).pictures
-  return config, types.SimpleNamespace(sources=pictures, system=None, frozen={})
+  gan = types.SimpleNamespace(generator=None, arch=None)
+  return config, types.SimpleNamespace(
+    sources=pictures, gan=gan, system=None, frozen={}
+  )
 
 
 @pytest.mark.parametrize(
@@ -77,8 +80,9 @@ def test_the_search_for_latents_stops(
     return types.SimpleNamespace(latent=np.zeros((1, 8, 8)))
 
   monkeypatch.setattr(latents, "make_inverter", lambda *_: invert)
+  monkeypatch.setattr(latents, "latent_space", lambda *_: None)
   workdir = tmp_path / "run"
   workdir.mkdir()
   with pytest.raises(Interrupted, match=message), Interrupt() as interrupt:
-    latents.find_latents(config, workdir, inputs, None, interrupt)
+    latents.find_latents(config, workdir, inputs, interrupt)
   assert [path.name for path in (workdir / "latents").iterdir()] == found
