@@ -145,7 +145,7 @@ def test_folder_that_does_not_fit_its_architecture(tmp_path):
     )
     for init in (init_generator, init_discriminator)
   ]
-  gan = Gan(ARCH, *zeros, np.zeros(4), np.zeros(()), {})
+  gan = Gan(ARCH, *zeros, np.zeros(4), {})
   save_gan(tmp_path / "gan", gan)
   tree, metadata = load_weights(tmp_path / "gan")
   metadata["architecture"]["channels"] = [4, 5]
