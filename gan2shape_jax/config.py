@@ -127,9 +127,9 @@ def default_config() -> ConfigDict:
   config.inversion.iterations_w_plus = 0  # then one latent per layer (W+)
   config.inversion.learning_rate = 0.05
   config.inversion.pixel = 2.0  # weight of the pixel loss
-  # Weights in standard deviations of the latents: of the distance from their
-  config.inversion.regular = 0.02  # middle
-  config.inversion.apart = 0.2  # and of layers from their mean
+  # Weights of squared distances, in standard deviations of the GAN's latents:
+  config.inversion.regular = 0.02  # of the layers' mean from the middle
+  config.inversion.apart = 0.2  # of the layers from their mean
 
   # Search for better projections than the encoder's, for every sample that is
   # collected for step 3; not in the paper.

@@ -10,6 +10,7 @@ After "Improved StyleGAN Embedding: Where are the Good Latents?" (Zhu et al.
 2020, the P-N space).
 """
 
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -19,7 +20,7 @@ from jaxtyping import Array, Float
 
 from gan2shape_jax.models.architecture import Architecture
 from gan2shape_jax.models.equalized import LEAKY_SLOPE
-from gan2shape_jax.models.stylegan2 import map_latent
+from gan2shape_jax.models.stylegan2 import sample_latents
 
 _SAMPLES = 10_000
 
@@ -60,7 +61,5 @@ def latent_space(generator: Any, arch: Architecture) -> LatentSpace:
     generator: its parameters.
     arch: its architecture.
   """
-  z = jax.random.normal(jax.random.key(0), (_SAMPLES, arch.latent_size))
-  sample = jax.jit(lambda params, z: map_latent(params, z, arch=arch))
-  # All of the generator's weights would go along otherwise.
-  return fit_latent_space(sample({"mapping": generator["mapping"]}, z))
+  sample = jax.jit(partial(sample_latents, arch=arch, count=_SAMPLES))
+  return fit_latent_space(sample(jax.random.key(0), generator))

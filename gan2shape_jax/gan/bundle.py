@@ -10,7 +10,7 @@ from jaxtyping import Array, Float, Key, PyTree
 from gan2shape_jax.errors import UserError
 from gan2shape_jax.models.architecture import Architecture
 from gan2shape_jax.models.discriminator import init_discriminator
-from gan2shape_jax.models.stylegan2 import init_generator, map_latent
+from gan2shape_jax.models.stylegan2 import init_generator, sample_latents
 from gan2shape_jax.weights import check_shapes, load_weights, save_weights
 
 
@@ -42,8 +42,7 @@ def mean_latent(
   key: Key[Array, ""], generator: PyTree, arch: Architecture, count: int = 10000
 ) -> Float[Array, " l"]:
   """Mean w of `count` mapped samples."""
-  z = jax.random.normal(key, (count, arch.latent_size))
-  return jnp.mean(map_latent(generator, z, arch=arch), 0)
+  return jnp.mean(sample_latents(key, generator, arch=arch, count=count), 0)
 
 
 def save_gan(

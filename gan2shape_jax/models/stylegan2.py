@@ -162,6 +162,14 @@ def map_latent(
   return Mapping(arch).apply({"params": params["mapping"]}, z, first, last)
 
 
+def sample_latents(
+  key: Key[Array, ""], params: PyTree, *, arch: Architecture, count: int
+) -> Float[Array, "n l"]:
+  """Draws `count` latents w."""
+  z = jax.random.normal(key, (count, arch.latent_size))
+  return map_latent(params, z, arch=arch)
+
+
 def synthesize(
   params: PyTree,
   w: Float[Array, "*n l"],
