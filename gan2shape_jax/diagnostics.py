@@ -17,7 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from gan2shape_jax import inference, losses, steps
+from gan2shape_jax import inference, losses, programs, steps
 from gan2shape_jax.render.camera import Pose
 from gan2shape_jax.system import System
 
@@ -41,46 +41,50 @@ class Followed(NamedTuple):
   error: Float[Array, " n"]
 
 
-@functools.cache
-def follow(system: System) -> Callable[..., Followed]:
-  """Compiled: `(params, frozen, data, key) -> Followed`, one batch.
-
-  `data` is the `steps.ProjectData` of one picture.
-  """
-
-  @jax.jit
-  def run(params: Params, frozen: Params, data: Any, key: PRNGKeyArray):
-    keys = jax.random.split(key, system.batch_size)
-    change = jax.vmap(lambda key: steps.sample_change(system, key))(keys)
-    return follow_changes(system, params, frozen, data, change)
-
-  return run
-
-
-def follow_changes(
+def follow(
   system: System,
   params: Params,
   frozen: Params,
   data: steps.ProjectData,
-  change: steps.Change,
+  key: PRNGKeyArray,
 ) -> Followed:
-  """Renders, projects and reads the samples of given changes, [n]."""
-  pseudo = jax.vmap(lambda x: steps.render_pseudo(system, data, x))(change)
-  projected = steps.project(system, params, frozen, data, pseudo.image)
+  """Renders, projects and reads one batch of samples.
 
-  def read(image):
+  Args:
+    system: the fixed parts of the run.
+    params: of the five networks.
+    frozen: the weights that nobody trains.
+    data: of one picture.
+    key: of the samples' views and lights.
+  """
+  pseudo = programs.sample_batch(system)(key, data)
+  projected = programs.project(system, params, frozen, data, pseudo.image)
+  return read_projections(system)(params, pseudo, projected)
+
+
+@functools.cache
+def read_projections(system: System) -> Callable[..., Followed]:
+  """Compiled: `(params, pseudo, projected) -> Followed`.
+
+  `pseudo` are the `steps.Samples` [n] whose projections are `projected`.
+  """
+
+  def read(params, image):
     light = inference.predict_light(system, params, image)
     pose = inference.predict_pose(system, params, image)
     return quantities(pose, light.direction)
 
-  def true(change):
-    return quantities(system.decode_view(change.view), change.light.direction)
+  def true(pseudo):
+    return quantities(system.decode_view(pseudo.view), pseudo.light)
 
-  return Followed(
-    truth=jax.vmap(true)(change),
-    found=jax.vmap(read)(projected),
-    error=jax.vmap(losses.photometric)(projected, pseudo.image, pseudo.mask),
-  )
+  def compare_one(params, pseudo, projected):
+    return Followed(
+      truth=true(pseudo),
+      found=read(params, projected),
+      error=losses.photometric(projected, pseudo.image, pseudo.mask),
+    )
+
+  return jax.jit(jax.vmap(compare_one, in_axes=(None, 0, 0)))
 
 
 def summarize(followed: Followed) -> dict[str, float]:

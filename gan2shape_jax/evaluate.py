@@ -160,10 +160,10 @@ def draw(config: ConfigDict, folder: pathlib.Path, rows: dict[str, Any]) -> Any:
     inside = source.ground_truth.mask[..., None] > 0
     shapes = {
       "truth": source.ground_truth.depth,
-      "prior": system.prior_depth(picture.mask),
+      "prior": programs.prior_depth(system)(picture.mask),
     }
     if "predicted_mad" in row:
-      view = programs.render_input(system)(inputs.pretrained, picture)
+      view = programs.render_input(system, inputs.pretrained, picture)
       shapes["prediction"] = view.depth
     if FLAGS.fit:
       depth = np.load(folder / "results" / name / "depth_input.npy")

@@ -416,9 +416,11 @@ def _columns(tree):
   return jax.tree.leaves(tree)[0].shape[1]
 
 
+@jax.jit
 def _column(tree, index):
   return jax.tree.map(lambda x: x[:, index], tree)
 
 
+@jax.jit
 def _stack(columns):
   return jax.tree.map(lambda *x: jnp.stack(x, axis=1), *columns)

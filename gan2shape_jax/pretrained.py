@@ -4,7 +4,6 @@ import os
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from gan2shape_jax.errors import UserError
@@ -63,7 +62,9 @@ def load_networks(
     " were trained with",
   )
   _check_units(folder, units, metadata.get("units", {}))
-  return jax.tree.map(jnp.asarray, params)
+  # Bound to the device that fits' networks are taken to: else every program
+  # that reads networks would be compiled twice.
+  return jax.device_put(params, jax.local_devices()[0])
 
 
 def _check_units(folder, expected, actual):

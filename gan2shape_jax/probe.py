@@ -126,8 +126,8 @@ def probe(
         progress.update(progress.step + 1, label=f"{source.path.stem}: {name}")
         pseudo = render(data, _changes(config, quantity, values))
         if networks:
-          projected = programs.project(system)(
-            networks, frozen, data, pseudo.image
+          projected = programs.project(
+            system, networks, frozen, data, pseudo.image
           )
         else:
           projected = invert(frozen, pseudo.image, space).image
@@ -153,7 +153,7 @@ def _prior_shape(system, picture) -> Any:
   from gan2shape_jax.render.shading import Light
   from gan2shape_jax.types import Reconstruction
 
-  depth = system.prior_depth(picture.mask)
+  depth = programs.prior_depth(system)(picture.mask)
   return Reconstruction(
     depth=depth,
     albedo=picture.image,

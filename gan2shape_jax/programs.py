@@ -6,6 +6,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
 from gan2shape_jax import inference, steps
@@ -24,7 +25,7 @@ def evaluate(
   system: System, params: Params, picture: Picture, truth: GroundTruth
 ) -> dict[str, Float[Array, ""]]:
   """Errors of the shape in the input view; see `metrics.evaluate_depth`."""
-  view = render_input(system)(params, picture)
+  view = render_input(system, params, picture)
   return compare(view.depth, view.mask, truth, system.camera)
 
 
@@ -43,23 +44,34 @@ def preview(
   system: System, params: Params, picture: Picture
 ) -> Float[Array, "h 4*w 3"]:
   """Picture, reconstruction, normals and clay side by side, in [-1, 1]."""
-  view = render_input(system)(params, picture)
-  normal = normals_from_depth(view.depth, system.camera)
+  view = render_input(system, params, picture)
+  return _side_by_side(picture.image, view, system.camera)
+
+
+@functools.partial(jax.jit, static_argnames="camera")
+def _side_by_side(
+  image: Float[Array, "h w 3"], view: Rendering, camera: Camera
+) -> Float[Array, "h 4*w 3"]:
+  normal = normals_from_depth(view.depth, camera)
   clay = jnp.broadcast_to(1.4 * normal[..., 2:] - 1, normal.shape)
-  return jnp.concatenate([picture.image, view.image, normal, clay], axis=1)
+  return jnp.concatenate([image, view.image, normal, clay], axis=1)
+
+
+def render_input(system: System, params: Params, picture: Picture) -> Rendering:
+  """The reconstruction in the view of its picture."""
+  return _render(reconstruct(system)(params, picture), system.camera)
+
+
+@functools.partial(jax.jit, static_argnames="camera")
+def _render(found: Reconstruction, camera: Camera) -> Rendering:
+  texture = apply_shading(found.albedo, shade(found.normal, found.light))
+  return render_view(found.depth, texture, found.pose, camera)
 
 
 @functools.cache
-def render_input(system: System) -> Callable[[Params, Picture], Rendering]:
-  """The reconstruction in the view of its picture: `(params, picture)`."""
-
-  @jax.jit
-  def render(params, picture):
-    found = inference.reconstruct(system, params, picture)
-    texture = apply_shading(found.albedo, shade(found.normal, found.light))
-    return render_view(found.depth, texture, found.pose, system.camera)
-
-  return render
+def prior_depth(system: System) -> Callable[..., Float[Array, "h w"]]:
+  """Compiled `System.prior_depth`: `(mask)`."""
+  return jax.jit(system.prior_depth)
 
 
 @functools.cache
@@ -81,6 +93,34 @@ def prepare_project(system: System) -> Callable[..., steps.ProjectData]:
 
 
 @functools.cache
-def project(system: System) -> Callable[..., Array]:
-  """Compiled `steps.project`: `(params, frozen, data, images) -> images`."""
+def sample_batch(system: System) -> Callable[..., steps.Samples]:
+  """Compiled `steps.sample_batch`: `(key, data)`."""
+  return jax.jit(functools.partial(steps.sample_batch, system))
+
+
+def project(
+  system: System,
+  params: Params,
+  frozen: Params,
+  data: steps.ProjectData,
+  images: Float[Array | np.ndarray, "n h w 3"],
+) -> Float[np.ndarray, "n h w 3"]:
+  """`steps.project` of any number of pictures, on the host.
+
+  In batches of the size that step 2 has: one program serves all, and needs no
+  more memory than training did.
+  """
+  run, size = _project(system), system.batch_size
+  images = np.asarray(images)
+  found = []
+  for first in range(0, len(images), size):
+    part = images[first : first + size]
+    filled = np.zeros((size, *part.shape[1:]), part.dtype)
+    filled[: len(part)] = part
+    found.append(run(params, frozen, data, filled))
+  return np.concatenate(jax.device_get(found))[: len(images)]
+
+
+@functools.cache
+def _project(system: System) -> Callable[..., Array]:
   return jax.jit(functools.partial(steps.project, system))

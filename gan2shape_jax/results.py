@@ -59,7 +59,7 @@ def figures(
     return {}
   everywhere = jnp.ones_like(picture.mask)
   flat = jnp.full_like(picture.mask, system.camera.rotation_center)
-  prior = system.prior_depth(picture.mask)
+  prior = programs.prior_depth(system)(picture.mask)
   found = {
     "flat": programs.compare(flat, everywhere, truth, system.camera),
     "prior": programs.compare(prior, everywhere, truth, system.camera),
@@ -103,7 +103,7 @@ def report_stage(
     predictions.
   """
   preview = [programs.preview(system, params, p) for p in pictures[:_SHOWN]]
-  save_image(path.with_suffix(".png"), jnp.concatenate(preview))
+  save_image(path.with_suffix(".png"), np.concatenate(preview))
 
   row = _follow(system, frozen, params, pictures, canonical)
   known = [
@@ -131,13 +131,12 @@ def _follow(system, frozen, params, pictures, canonical) -> Row:
   """Diagnostics of some of the pictures, evenly taken from all of them."""
   count = len(pictures)
   chosen = np.unique(np.linspace(0, count - 1, _FOLLOWED).astype(int))
-  follow = diagnostics.follow(system)
   parts = []
   for i in chosen:
     data = programs.prepare_project(system)(frozen, pictures[i], canonical[i])
     for batch in range(_BATCHES):
       key = jax.random.fold_in(jax.random.key(i), batch)
-      parts.append(follow(params, frozen, data, key))
+      parts.append(diagnostics.follow(system, params, frozen, data, key))
   joined = jax.tree.map(lambda *x: np.concatenate(x), *parts)
   row = diagnostics.summarize(joined)
   if len(chosen) > 1:
@@ -173,10 +172,10 @@ def to_picture(
 def show_inversion(folder: pathlib.Path, pictures: list[Picture]) -> None:
   """Writes the pictures beside the GAN's renditions of their latents."""
   rows = [
-    jnp.concatenate([picture.image, picture.gan_image], axis=1)
+    np.concatenate([picture.image, picture.gan_image], axis=1)
     for picture in pictures[:_SHOWN]
   ]
-  save_image(folder / "inversion.png", jnp.concatenate(rows))
+  save_image(folder / "inversion.png", np.concatenate(rows))
 
 
 def export(
@@ -194,7 +193,8 @@ def export(
   project = None
   if frozen is not None:
     project = partial(
-      programs.project(system),
+      programs.project,
+      system,
       params,
       frozen,
       programs.prepare_project(system)(frozen, picture, reconstruction),

@@ -226,8 +226,8 @@ def make_gallery(
     alpha: see `relights`.
     size: side of the mesh frames, pixels.
     swing_count: frames of half a turntable period.
-    project: pseudo images `[17, h, w, 3]` to the GAN's versions of them; called
-      twice. None leaves those out.
+    project: pseudo images `[34, h, w, 3]` to the GAN's versions of them. None
+      leaves those out.
   """
   gallery, pseudo = _draw(
     reconstruction.replace(mask=None),
@@ -240,8 +240,7 @@ def make_gallery(
   )
   if project is None:
     return gallery
-  # In halves: all 34 at once need more memory than training did.
-  seen = jnp.concatenate([project(half) for half in jnp.split(pseudo, 2)])
+  seen = project(pseudo)
   return gallery.replace(rotated_gan=seen[:14], relit_gan=seen[14:])
 
 

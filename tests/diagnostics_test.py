@@ -1,3 +1,5 @@
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -50,11 +52,11 @@ def test_samples_of_a_system():
   system, (params, frozen) = tiny_system(), weights()
   canonical = programs.reconstruct(system)(params, picture())
   data = programs.prepare_project(system)(frozen, picture(), canonical)
-  run = diagnostics.follow(system)
-  found = run(params, frozen, data, jax.random.key(0))
+  follow = partial(diagnostics.follow, system, params, frozen, data)
+  found = follow(jax.random.key(0))
   assert found.truth.shape == found.found.shape == (system.batch_size, 4)
   assert (found.error > 0).all()
-  again = run(params, frozen, data, jax.random.key(1))
+  again = follow(jax.random.key(1))
   assert jnp.abs(found.truth - again.truth).min() > 0
 
 

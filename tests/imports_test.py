@@ -26,6 +26,7 @@ ALLOWED = {
   "diagnostics": (
     "inference",
     "losses",
+    "programs",
     "render",
     "steps",
     "system",

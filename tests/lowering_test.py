@@ -137,6 +137,13 @@ def search(s):
   return jax.eval_shape(begin, s.params, s.frozen, s.project, s.key)
 
 
+def samples(s):
+  """Pseudo-samples and their projections."""
+  sample = partial(steps.sample_batch, s.system)
+  pseudo = jax.eval_shape(sample, s.key, s.project)
+  return pseudo, pseudo.image
+
+
 def drawing(s):
   draw = partial(
     views.make_gallery,
@@ -244,12 +251,10 @@ PROGRAMS = {
   "shape": lambda s: training(s, Phase("shape", 1, 2)),
   "shape, flipped": lambda s: training(s, Phase("shape", 1, 2, flip=True)),
   "shape, bfloat16": lambda s: training(s, Phase("shape", 1, 2), frozen=s.half),
-  "follow": lambda s: (
-    diagnostics.follow(s.system),
+  "diagnostics": lambda s: (
+    diagnostics.read_projections(s.system),
     s.params,
-    s.frozen,
-    s.project,
-    s.key,
+    *samples(s),
   ),
   "gallery": drawing,
   "bisenet": lambda s: masking(s, "bisenet"),
