@@ -79,6 +79,9 @@ def default_config() -> ConfigDict:
   config.camera.rotation_center = 1.0  # depth of the centre of rotation
   config.camera.border_depth = 1.04  # depth of the outer columns
   config.camera.border_weight = 1.0  # 1.02 for parity with the reference (Q2)
+  # The surface is torn where neighbouring depths differ by more (scene units);
+  # 0 never tears it, as in the paper.
+  config.camera.tear = 0.0
 
   # What one unit of the view network's output means, and the distribution
   # of the views of pseudo-samples: N(mean, std) in the same raw units.
@@ -231,6 +234,8 @@ def validate(config: ConfigDict) -> None:
     )
   if not config.camera.depth_min < config.camera.depth_max:
     problems.append("camera.depth_min must be less than camera.depth_max")
+  if config.camera.tear < 0:
+    problems.append("camera.tear must be 0 (never) or more")
   if config.loss.trust_radius <= 0:
     problems.append("loss.trust_radius must be more than 0")
   if problems:

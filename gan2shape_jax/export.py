@@ -36,6 +36,7 @@ from PIL import Image
 from gan2shape_jax import meshes, sheets, views
 from gan2shape_jax.render.camera import Camera
 from gan2shape_jax.render.geometry import depth_to_points
+from gan2shape_jax.render.rasterize import torn_cells
 from gan2shape_jax.types import Reconstruction
 
 _SMALLEST = 128
@@ -194,10 +195,14 @@ def _write_depth(folder, reconstruction, camera) -> None:
 
 
 def _write_meshes(folder, reconstruction, camera, texture) -> None:
+  depth, torn = reconstruction.depth, None
+  if camera.tear is not None:
+    torn = np.asarray(torn_cells(depth, camera.tear))
   mesh = meshes.depth_mesh(
-    np.asarray(depth_to_points(reconstruction.depth, camera)),
+    np.asarray(depth_to_points(depth, camera)),
     np.asarray(reconstruction.normal),
     views.object_pixels(reconstruction),
+    torn,
   )
   meshes.write_obj(folder / "mesh.obj", mesh, "canonical.png")
   meshes.write_glb(folder / "mesh.glb", mesh, texture)

@@ -32,7 +32,10 @@ class Mesh(NamedTuple):
 
 
 def depth_mesh(
-  points: np.ndarray, normal: np.ndarray, mask: np.ndarray | None = None
+  points: np.ndarray,
+  normal: np.ndarray,
+  mask: np.ndarray | None = None,
+  torn: np.ndarray | None = None,
 ) -> Mesh:
   """The mesh of a depth map: four triangles around the centre of every cell.
 
@@ -46,6 +49,7 @@ def depth_mesh(
     normal: `[h, w, 3]`, inward normals in camera axes, about unit length.
     mask: boolean `[h, w]`; a cell is kept when its four corners are true.
       Vertices are all kept, see `drop_unused`.
+    torn: boolean `[h, w]`; cells to leave out, by their upper left pixels.
   """
   height, width = points.shape[:2]
   vertices = (points - (0, 0, 1)) * (SCALE, -SCALE, -SCALE)
@@ -68,14 +72,16 @@ def depth_mesh(
     for first, second in zip(corners, corners[1:] + corners[:1], strict=True)
   ]
   faces = np.stack(triangles, axis=2)  # [h-1, w-1, 4, 3]
+  keep = np.ones(faces.shape[:2], bool)
   if mask is not None:
     keep = mask[:-1, :-1] & mask[1:, :-1] & mask[1:, 1:] & mask[:-1, 1:]
-    faces = faces[keep]
+  if torn is not None:
+    keep = keep & ~torn[:-1, :-1]
   return Mesh(
     _with_centers(vertices, _cell_means(vertices)),
     _with_centers(outward, centers),
     _with_centers(np.stack([u, v], -1), _cell_means(np.stack([u, v], -1))),
-    faces.reshape(-1, 3),
+    faces[keep].reshape(-1, 3),
   )
 
 

@@ -183,6 +183,7 @@ def _make_system(config, architecture, source_size):
     depth_min=config.camera.depth_min,
     depth_max=config.camera.depth_max,
     rotation_center=config.camera.rotation_center,
+    tear=config.camera.tear or None,
   )
   view, light, loss = config.view, config.light, config.loss
   view_mean, view_cov = view.mean, np.diag(np.square(view.std))

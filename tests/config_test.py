@@ -34,6 +34,7 @@ def test_all_problems_are_told_at_once():
   config.data.mask = "guess"
   config.precision.frozen = "float16"
   config.loss.trust_radius = 0.0
+  config.camera.tear = -0.01
   with pytest.raises(UserError) as error:
     validate(config)
   for part in (
@@ -43,6 +44,7 @@ def test_all_problems_are_told_at_once():
     "data.mask='guess'",
     "precision.frozen='float16'",
     "loss.trust_radius must be more than 0",
+    "camera.tear must be 0 (never) or more",
     "data.pictures is empty",
     "weights.gan is empty",
   ):

@@ -69,6 +69,16 @@ def test_normals_are_outward_unit_and_agree_with_the_faces():
     assert ((faces * mesh.normals[mesh.faces[:, corner]]).sum(1) > 0.7).all()
 
 
+def test_torn_cells_have_no_faces():
+  torn = np.zeros((SIZE, SIZE), bool)
+  torn[2, 3] = torn[-1, -1] = True  # the last is of no cell
+  whole, mesh = (meshes.depth_mesh(*_bump(), torn=t) for t in (None, torn))
+  assert len(whole.faces) - len(mesh.faces) == 4
+  center = SIZE**2 + 2 * (SIZE - 1) + 3
+  assert center in whole.faces and center not in mesh.faces
+  np.testing.assert_array_equal(mesh.vertices, whole.vertices)
+
+
 def test_mask_keeps_the_cells_inside_only():
   mesh = meshes.depth_mesh(*_bump(), _mask())
   assert len(mesh.faces) == 4 * 4 * 5

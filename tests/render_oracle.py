@@ -52,10 +52,19 @@ def triangles(size):
   return np.concatenate([upper, lower]), numbers
 
 
-def warp(depth, angles, translation, *, offsets=((0.0, 0.0),), view_size=None):
+def warp(
+  depth,
+  angles,
+  translation,
+  *,
+  offsets=((0.0, 0.0),),
+  view_size=None,
+  tear=math.inf,
+):
   """Depth (inf where uncovered) and face (-1) at pixel centres plus offsets.
 
-  Both `[len(offsets), H, W]`; offsets are (du, dv) in pixels.
+  Both `[len(offsets), H, W]`; offsets are (du, dv) in pixels. Cells of four
+  pixels whose depths differ by more than `tear` are left out.
   """
   size = view_size or len(depth)
   focal, center = intrinsics(size)
@@ -74,6 +83,7 @@ def warp(depth, angles, translation, *, offsets=((0.0, 0.0),), view_size=None):
   area = edge1[:, 0] * edge2[:, 1] - edge1[:, 1] * edge2[:, 0]
   seen = (high >= low).all(1) & (np.abs(area) > 1e-12)
   seen &= (z[faces] > 0.1).all(1)
+  seen &= np.tile(_steps(depth) <= tear, 2)
   for n in np.flatnonzero(seen):
     (u0, v0), (u1, v1), (u2, v2) = low[n], high[n] + 1, corners[n, 0]
     u = np.arange(u0, u1)[None, None, :] + du - u2
@@ -89,6 +99,12 @@ def warp(depth, angles, translation, *, offsets=((0.0, 0.0),), view_size=None):
     best[window] = np.where(closer, face_z, best[window])
     best_face[window] = np.where(closer, numbers[n], best_face[window])
   return best, best_face
+
+
+def _steps(depth):
+  """The largest difference of depth within each cell, row by row."""
+  cells = np.lib.stride_tricks.sliding_window_view(np.asarray(depth), (2, 2))
+  return np.ptp(cells, axis=(2, 3)).ravel()
 
 
 def warp_stable(depth, angles, translation, **kwargs):

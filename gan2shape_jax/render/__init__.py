@@ -37,7 +37,7 @@ from gan2shape_jax.render.compose import (
 )
 from gan2shape_jax.render.geometry import depth_to_points, normals_from_depth
 from gan2shape_jax.render.mesh import render_mesh
-from gan2shape_jax.render.rasterize import warp_depth
+from gan2shape_jax.render.rasterize import torn_cells, warp_depth
 from gan2shape_jax.render.sampling import (
   resize_area,
   resize_bilinear,
@@ -77,6 +77,7 @@ __all__ = [
   "sample_bilinear",
   "sample_nearest",
   "shade",
+  "torn_cells",
   "transform_points",
   "view_grid",
   "warp_depth",

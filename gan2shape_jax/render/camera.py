@@ -33,6 +33,8 @@ class Camera:
     depth_min: the smallest depth of a canonical depth map, scene units.
     depth_max: the largest.
     rotation_center: depth of the point that poses turn about.
+    tear: by how much the depths of neighbouring pixels may differ before the
+      surface is torn between them, scene units; None never tears it.
   """
 
   image_size: int
@@ -40,6 +42,7 @@ class Camera:
   depth_min: float = 0.9
   depth_max: float = 1.1
   rotation_center: float = 1.0
+  tear: float | None = None
 
   @property
   def focal(self) -> float:

@@ -21,7 +21,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Bool, Float, Int
 
 from gan2shape_jax.render.camera import NEAR, Camera
 
@@ -48,7 +48,9 @@ _FAR_COLUMN = 2.0**20
 
 @functools.partial(jax.jit, static_argnames="view")
 def find_faces(
-  points: Float[Array, "h w 3"], view: Camera
+  points: Float[Array, "h w 3"],
+  view: Camera,
+  torn: Bool[Array, "h w"] | None = None,
 ) -> Int[Array, "H W"]:
   """Finds the nearest face at each pixel centre, -1 where there is none.
 
@@ -57,6 +59,7 @@ def find_faces(
       left out; a pixel centre just on a vertex at the rim of such a hole may
       be lost with them.
     view: the camera to draw with.
+    torn: cells to leave out, by their upper left pixels.
 
   Returns:
     int32 face numbers, without a gradient.
@@ -66,8 +69,10 @@ def find_faces(
     functools.partial(_find_faces, view=view, budget=_CPU_BUDGET)
   )
   all_at_once = functools.partial(_find_faces, view=view, budget=_BUDGET)
+  if torn is None:
+    torn = jnp.zeros(points.shape[:2], bool)
   return lax.platform_dependent(
-    lax.stop_gradient(points), cpu=one_by_one, default=all_at_once
+    lax.stop_gradient(points), torn, cpu=one_by_one, default=all_at_once
   )
 
 
@@ -85,11 +90,11 @@ def face_corners(
   return corner, corner + step, corner + step * width, kind
 
 
-def _find_faces(points, *, view, budget):
+def _find_faces(points, torn, *, view, budget):
   """find_faces with `budget` slots per pixel and chunk."""
   size, shape = view.image_size, points.shape[:2]
   vertices = _project(points, view)
-  boxes = _face_boxes(vertices, shape, size)
+  boxes = _face_boxes(vertices, torn, size)
   face_bits = (boxes.count.size - 1).bit_length()
   depth_key = _depth_quantiser(vertices.inverse_z, 31 - face_bits)
   end = jnp.cumsum(boxes.count)
@@ -168,11 +173,12 @@ class _Boxes(NamedTuple):
   left: Array
 
 
-def _face_boxes(vertices, shape, size):
+def _face_boxes(vertices, torn, size):
   """Half-open boxes of all faces, clipped to the screen."""
+  shape = torn.shape
   is_cell = np.zeros(shape, bool)
   is_cell[:-1, :-1] = True
-  is_cell = is_cell.reshape(-1)
+  is_cell = (is_cell & ~torn).reshape(-1)
   rim = np.zeros(shape, np.float32)
   rim[[0, -2]] = rim[:, [0, -2]] = _RIM
   rim = rim.reshape(-1)

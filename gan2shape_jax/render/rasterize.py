@@ -33,7 +33,8 @@ def warp_depth(
   """Draws the surface of a depth map, moved by a pose, as depth.
 
   Stands for GAN2Shape renderer.py:92-99, without its half-pixel shift and its
-  averaging over silhouettes. Both sides of the surface are drawn.
+  averaging over silhouettes. Both sides of the surface are drawn, but nothing
+  where the camera has it torn: it neither shows nor hides what is behind.
 
   Args:
     depth: canonical depth, > 0. Faces with a NaN corner are left out.
@@ -47,8 +48,24 @@ def warp_depth(
   """
   view = view or camera
   points = depth_to_points(depth, camera)
-  faces = find_faces(transform_points(points, pose, camera), view)
+  torn = None if camera.tear is None else torn_cells(depth, camera.tear)
+  faces = find_faces(transform_points(points, pose, camera), view, torn)
   return face_depth(depth, faces, pose, camera, view), faces >= 0
+
+
+def torn_cells(depth: Float[Array, "h w"], limit: float) -> Bool[Array, "h w"]:
+  """Where the depth map jumps, and what lies between was not seen.
+
+  Args:
+    depth: canonical depth.
+    limit: to which the corners of a cell may differ, scene units.
+
+  Returns:
+    Cells, by their upper left pixels.
+  """
+  rows = jnp.stack([depth[:-1], depth[1:]])
+  corners = jnp.concatenate([rows[..., :-1], rows[..., 1:]])
+  return jnp.pad(jnp.ptp(corners, axis=0) > limit, (0, 1))
 
 
 def face_depth(
