@@ -195,14 +195,12 @@ def _write_depth(folder, reconstruction, camera) -> None:
 
 
 def _write_meshes(folder, reconstruction, camera, texture) -> None:
-  depth, torn = reconstruction.depth, None
-  if camera.tear is not None:
-    torn = np.asarray(torn_cells(depth, camera.tear))
+  depth = reconstruction.depth
   mesh = meshes.depth_mesh(
     np.asarray(depth_to_points(depth, camera)),
     np.asarray(reconstruction.normal),
     views.object_pixels(reconstruction),
-    torn,
+    np.asarray(torn_cells(depth, camera)),
   )
   meshes.write_obj(folder / "mesh.obj", mesh, "canonical.png")
   meshes.write_glb(folder / "mesh.glb", mesh, texture)

@@ -72,7 +72,7 @@ def test_equals_the_oracle_at_64_pixels(name):
 @pytest.mark.parametrize("scene", ["border", "step"])
 def test_a_torn_surface_equals_the_oracle(scene):
   depth = jnp.asarray(oracle.scene(scene, SIZE))
-  assert render.torn_cells(depth, 0.03).any()
+  assert render.torn_cells(depth, render.Camera(SIZE, tear=0.03)).any()
   views = [(depth, *oracle.view(name)) for name in oracle.VIEWS]
   totals, errors = compare(views, tear=0.03)
   # Of the rest, pixel centres on vertices at the rim of a hole are lost.
@@ -97,7 +97,7 @@ def test_a_torn_surface_hides_nothing():
 
   assert columns_that_differ(seen(wall)) >= 8
   assert columns_that_differ(seen(wall, tear=0.02)) <= 2
-  gone = render.torn_cells(wall, 0.02)
+  gone = render.torn_cells(wall, render.Camera(len(wall), tear=0.02))
   assert np.flatnonzero(gone.any(0)).tolist() == [15, 16]
   assert gone[:-1, 15:17].all() and not gone[-1].any()
 

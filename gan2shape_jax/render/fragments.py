@@ -48,9 +48,7 @@ _FAR_COLUMN = 2.0**20
 
 @functools.partial(jax.jit, static_argnames="view")
 def find_faces(
-  points: Float[Array, "h w 3"],
-  view: Camera,
-  torn: Bool[Array, "h w"] | None = None,
+  points: Float[Array, "h w 3"], torn: Bool[Array, "h w"], view: Camera
 ) -> Int[Array, "H W"]:
   """Finds the nearest face at each pixel centre, -1 where there is none.
 
@@ -58,8 +56,8 @@ def find_faces(
     points: the vertices. Faces with a NaN corner, or one nearer than NEAR, are
       left out; a pixel centre just on a vertex at the rim of such a hole may
       be lost with them.
-    view: the camera to draw with.
     torn: cells to leave out, by their upper left pixels.
+    view: the camera to draw with.
 
   Returns:
     int32 face numbers, without a gradient.
@@ -69,8 +67,6 @@ def find_faces(
     functools.partial(_find_faces, view=view, budget=_CPU_BUDGET)
   )
   all_at_once = functools.partial(_find_faces, view=view, budget=_BUDGET)
-  if torn is None:
-    torn = jnp.zeros(points.shape[:2], bool)
   return lax.platform_dependent(
     lax.stop_gradient(points), torn, cpu=one_by_one, default=all_at_once
   )

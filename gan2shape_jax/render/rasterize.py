@@ -48,24 +48,28 @@ def warp_depth(
   """
   view = view or camera
   points = depth_to_points(depth, camera)
-  torn = None if camera.tear is None else torn_cells(depth, camera.tear)
-  faces = find_faces(transform_points(points, pose, camera), view, torn)
+  torn = torn_cells(depth, camera)
+  faces = find_faces(transform_points(points, pose, camera), torn, view)
   return face_depth(depth, faces, pose, camera, view), faces >= 0
 
 
-def torn_cells(depth: Float[Array, "h w"], limit: float) -> Bool[Array, "h w"]:
+def torn_cells(
+  depth: Float[Array, "h w"], camera: Camera
+) -> Bool[Array, "h w"]:
   """Where the depth map jumps, and what lies between was not seen.
 
   Args:
     depth: canonical depth.
-    limit: to which the corners of a cell may differ, scene units.
+    camera: says to what the corners of a cell may differ (`tear`).
 
   Returns:
     Cells, by their upper left pixels.
   """
+  if camera.tear is None:
+    return jnp.zeros(depth.shape, bool)
   rows = jnp.stack([depth[:-1], depth[1:]])
   corners = jnp.concatenate([rows[..., :-1], rows[..., 1:]])
-  return jnp.pad(jnp.ptp(corners, axis=0) > limit, (0, 1))
+  return jnp.pad(jnp.ptp(corners, axis=0) > camera.tear, (0, 1))
 
 
 def face_depth(
