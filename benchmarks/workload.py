@@ -26,6 +26,7 @@ from gan2shape_jax import inference, inversion, optim, refinement, steps
 from gan2shape_jax.errors import UserError
 from gan2shape_jax.gan.bundle import load_gan
 from gan2shape_jax.inputs import load_lpips
+from gan2shape_jax.latent_space import latent_space
 from gan2shape_jax.models import discriminator, lpips, stylegan2
 from gan2shape_jax.models.architecture import Architecture, config_e
 from gan2shape_jax.models.networks import init_networks
@@ -272,34 +273,25 @@ def _data(workload, name):
 
 def _inversion(workload):
   """An iteration of the search for a latent (W, then W+ costs the same)."""
-  system, picture = workload.system, workload.picture
+  system, frozen, picture = workload.system, workload.frozen, workload.picture
   settings, arch = workload.config.inversion, system.architecture
   optimizer = optax.adam(settings.learning_rate)
-  statistics = inversion.LatentStatistics(
-    jnp.zeros(arch.latent_size), jnp.float32(1)
+  loss = partial(
+    inversion.inversion_loss,
+    synthesize=system.synthesize,
+    features=system.features,
+    pixel_weight=settings.pixel,
+    regular_weight=settings.regular,
+    apart_weight=settings.apart,
   )
 
   def iterate(state, frozen, data):
-    offset, moments = state
-
-    def loss(offset):
-      return inversion.inversion_loss(
-        offset,
-        frozen,
-        *data,
-        statistics,
-        synthesize=system.synthesize,
-        features=system.features,
-        n_latent=arch.n_latent,
-        pixel_weight=settings.pixel,
-        regular_weight=settings.regular,
-      )
-
-    slope, terms = jax.grad(loss, has_aux=True)(offset)
+    coordinates, moments = state
+    slope, terms = jax.grad(loss, has_aux=True)(coordinates, frozen, *data)
     updates, moments = optimizer.update(slope, moments)
-    return (optax.apply_updates(offset, updates), moments), terms
+    return (optax.apply_updates(coordinates, updates), moments), terms
 
-  offset = jnp.zeros((1, arch.latent_size))
-  features = jax.jit(system.features)(workload.frozen, picture.image)
-  data = picture.image, features
-  return Step(iterate, (offset, optimizer.init(offset)), data)
+  coordinates = jnp.zeros((arch.n_latent, arch.latent_size))
+  features = jax.jit(system.features)(frozen, picture.image)
+  data = picture.image, features, latent_space(frozen["generator"], arch)
+  return Step(iterate, (coordinates, optimizer.init(coordinates)), data)

@@ -65,7 +65,7 @@ def run(monkeypatch, tmp_path):
 
 
 def test_steps(run, config, capsys):
-  names = ("prior", "collect", "refine")
+  names = ("inversion", "prior", "collect", "refine")
   options = ("--steps", *names, "--iterations", 1, "--repeats", 1)
   rows = run("steps.py", "--config", config, *options)["steps"]
   assert tuple(row["step"] for row in rows) == names
