@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jax.test_util import check_grads
 from scipy import signal
 
 from gan2shape_jax.models import resample
@@ -83,11 +84,23 @@ def test_constant_maps_keep_their_value_inside():
     np.testing.assert_allclose(y[:, 1:-1, 1:-1], 1, atol=1e-6)
 
 
+def test_gradients_of_upsample_conv():
+  """To the second order: the blur names its own."""
+  x, kernel = random(1, 4, 5, 2), random(3, 3, 2, 3)
+  check_grads(
+    resample.upsample_conv, (x, kernel), order=2, modes=["rev"], rtol=1e-2
+  )
+
+
 @pytest.mark.parametrize(
-  "function",
-  [resample.conv, resample.upsample_conv, resample.downsample_conv],
+  ("function", "count"),
+  [
+    (resample.conv, 1),
+    (resample.upsample_conv, 4),  # one for each phase
+    (resample.downsample_conv, 1),
+  ],
 )
-def test_no_grouped_or_input_dilated_convolutions(function):
+def test_no_grouped_or_input_dilated_convolutions(function, count):
   """Also under vmap with a shared kernel, as the generator is used."""
 
   def one(x):
@@ -99,7 +112,7 @@ def test_no_grouped_or_input_dilated_convolutions(function):
     for e in jaxpr.jaxpr.eqns
     if e.primitive.name == "conv_general_dilated"
   ]
-  assert len(convs) == 1
+  assert len(convs) == count
   for params in convs:
     assert params["feature_group_count"] == 1
     assert params["batch_group_count"] == 1

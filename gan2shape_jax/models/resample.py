@@ -1,32 +1,21 @@
 """[1, 3, 3, 1] up- and down-sampling of feature maps [b, h, w, c].
 
 The functions of StyleGAN2's `upfirdn2d`, border pixels included, without zero
-insertion, grouped or dilated convolutions: filter and convolution are merged
-or split into their even and odd phases, which see plain slices only. Gains
-are the reference's: 1 going down, 4 (2 per axis) going up. Convolutions and
-their results have the type of the map, filters are float32.
+insertion, grouped or dilated convolutions: what changes the side is split into
+its even and odd phases, which see plain slices only. Gains are the reference's:
+1 going down, 4 (2 per axis) going up. Convolutions and their results have the
+type of the map, filters are float32.
 """
 
+from functools import partial
+
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
 from jaxtyping import Array, Float
 
 TAPS = np.array([1.0, 3.0, 3.0, 1.0], np.float32) / 8
-
-
-def _merge_matrix() -> np.ndarray:
-  """The taps [a b p q] of `upsample_conv` from those [k l] of its kernel.
-
-  Along one axis, output 2m + p sees x[m - 1 + a] through the kernel's tap k and
-  the blur's (which is symmetric) 2 + k - 2a + p.
-  """
-  a, p, k = np.ogrid[:3, :2, :3]
-  blurred = np.pad(2 * TAPS, 2)[4 + k - 2 * a + p]
-  return np.einsum("apk,bql->abpqkl", blurred, blurred).reshape(36, 9)
-
-
-_MERGE = _merge_matrix()
 
 
 def conv(
@@ -63,41 +52,66 @@ def upsample_conv(
   """Doubles the side: stride-2 transposed convolution, then blur of pad (1, 1).
 
   `kernel` is a correlation kernel on the upsampled map: the spatially flipped
-  kernel of the reference's transposed convolution. Its composition with the
-  blur spans 6 taps per axis, 3 per output phase, so the whole is one SAME
-  convolution to 4 d channels at the *input* side and a depth-to-space, with as
-  many multiply-adds as a 3x3 convolution at the output side.
+  kernel of the reference's transposed convolution. Merged with the blur it
+  would have four times the taps. Reverse mode only, see `_self_adjoint_blur`.
   """
-  b, h, w, c = x.shape
-  d = kernel.shape[-1]
-  # One small product that leaves only whole rows of d to be moved: blurring
-  # the kernel in slices takes the CPU up to three times as long as the rest.
-  taps = jnp.matmul(
-    _MERGE, kernel.reshape(9, c * d), precision=lax.Precision.HIGHEST
-  )
-  taps = taps.reshape(3, 3, 4, c, d).transpose(0, 1, 3, 2, 4)
-  taps = taps.reshape(3, 3, c, 4 * d)
-  y = conv(x, taps).reshape(b, h, w, 2, 2, d)
-  return y.transpose(0, 1, 3, 2, 4, 5).reshape(b, 2 * h, 2 * w, d)
+  gain = 4
+  y = _transposed_conv(x, gain * kernel)
+  return _self_adjoint_blur(y.astype(jnp.float32), 1).astype(x.dtype)
 
 
 def downsample_conv(
   x: Float[Array, "b h w c"], kernel: Float[Array, "3 3 c d"]
 ) -> Float[Array, "b h2 w2 d"]:
   """Halves the (even) side: blur of pad (2, 2), then a stride-2 convolution."""
-  y = _blur(jnp.pad(x, ((0, 0), (2, 2), (2, 2), (0, 0))), (1, 2))
+  y = _blur(x.astype(jnp.float32), 2)
   return conv(y.astype(x.dtype), kernel, stride=2, padding="VALID")
 
 
-def _blur(x, axes):
-  """VALID blur in float32, 3 pixels shorter along each of the axes."""
-  for axis in axes:
+def _transposed_conv(x, kernel):
+  """[b, h, w, c] to [b, 2 h + 1, 2 w + 1, d], stride 2.
+
+  Even rows see the first and last row of the (flipped) kernel, odd ones its
+  middle; columns likewise.
+  """
+  b, h, w, _ = x.shape
+  x = jnp.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)))
+  even, odd = slice(None, None, 2), slice(1, 2)
+  valid = partial(conv, padding="VALID")
+  phases = [
+    [valid(x, kernel[even, even]), valid(x[:, :, 1:], kernel[even, odd])],
+    [valid(x[:, 1:], kernel[odd, even]), valid(x[:, 1:, 1:], kernel[odd, odd])],
+  ]
+  y = jnp.stack([jnp.stack(row, 3) for row in phases], 2)
+  return y.reshape(b, 2 * h + 2, 2 * w + 2, -1)[:, :-1, :-1]
+
+
+def _blur(x, pad):
+  """Blurs a map that is padded by `pad` pixels on all sides."""
+  x = jnp.pad(x, ((0, 0), (pad, pad), (pad, pad), (0, 0)))
+  for axis in (1, 2):
     n = x.shape[axis] - 3
     x = sum(
       tap * lax.slice_in_dim(x, i, i + n, axis=axis)
       for i, tap in enumerate(TAPS)
     )
   return x
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(1,))
+def _self_adjoint_blur(x, pad):
+  """`_blur`, whose gradient is a blur as well, for the filter is symmetric.
+
+  JAX would make it a sum of padded maps, which takes a CPU three times as long.
+  The discriminator cannot have it: its penalty needs forward mode.
+  """
+  return _blur(x, pad)
+
+
+_self_adjoint_blur.defvjp(
+  lambda x, pad: (_self_adjoint_blur(x, pad), None),
+  lambda pad, _, slope: (_self_adjoint_blur(slope, 3 - pad),),
+)
 
 
 def _shifted(x, axis):
