@@ -39,17 +39,20 @@ def test_lpips_and_its_gradient(golden):
   )
   pictures = cases.pictures()
 
-  def total(image, params, target):
+  def total(image, params, target, mask):
     pairs = zip(
-      lpips.features(params, image),
-      lpips.features(params, target),
+      lpips.features(params, image * mask),
+      lpips.features(params, target * mask),
       strict=True,
     )
     distances = [lpips.distance((a,), (b,)) for a, b in pairs]
     return sum(distances), distances
 
   gradient, distances = jax.jit(jax.grad(total, has_aux=True))(
-    pictures["lpips"], params, pictures["lpips_target"]
+    pictures["lpips"],
+    params,
+    pictures["lpips_target"],
+    pictures["lpips_mask"],
   )
   # Each map on its own: the deeper ones hardly count in the sum.
   np.testing.assert_allclose(distances, golden["lpips"], rtol=1e-5)

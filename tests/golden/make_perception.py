@@ -37,7 +37,8 @@ def lpips(pictures: dict) -> dict:
   linear = release_weights.linear_tensors()
   module = networks.Lpips(vgg, {k: np.float64(v) for k, v in linear.items()})
   image = nchw(pictures["lpips"]).requires_grad_()
-  distances = module(image, nchw(pictures["lpips_target"]))[:, 0]
+  target, mask = (nchw(pictures[f"lpips_{key}"]) for key in ("target", "mask"))
+  distances = module(image * mask, target * mask)[:, 0]
   (gradient,) = torch.autograd.grad(distances.sum(), image)
   return {
     "lpips": distances.detach().numpy(),

@@ -19,13 +19,19 @@ NORM = ("weight", "bias", "running_mean", "running_var")
 
 
 def pictures() -> dict[str, np.ndarray]:
-  """Pictures about [-1, 1]; the second of LPIPS is near the first."""
+  """Pictures about [-1, 1]; the second of LPIPS is near the first.
+
+  LPIPS compares both under its mask, and its gradient is that of the picture
+  before it. Where all is grey, neighbours are alike: to which of them a pooled
+  maximum passes the gradient is a matter of rounding.
+  """
   first = draw("lpips", (64, 64, 3), 0.5)
   mask = np.ones((64, 64, 1), np.float32)
-  mask[40:] = 0  # Grey, as a mask leaves it.
+  mask[40:] = 0
   return {
-    "lpips": first * mask,
-    "lpips_target": (first + draw("lpips target", first.shape, 0.2)) * mask,
+    "lpips": first,
+    "lpips_target": first + draw("lpips target", first.shape, 0.2),
+    "lpips_mask": mask,
     "bisenet": draw("bisenet", (64, 96, 3), 0.5),
     "pspnet_voc": draw("voc", (89, 89, 3), 0.5),
     "pspnet_ade20k": draw("ade", (41, 89, 3), 0.5),
