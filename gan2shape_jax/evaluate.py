@@ -5,8 +5,9 @@
 Makes synthetic heads that no GAN was trained on (their true shape is known),
 predicts and fits them as the configuration says, and prints SIDE and MAD of
 the flat shape, the prior, the prediction and the fit, and by how much they
-beat the prior; then the true shape's depth as a part of the found one's, and
-the SIDE that is left when depth and tilt are mended (`metrics.align_relief`).
+beat the prior; then the true shape's depth as a part of the found one's, the
+SIDE that is left when depth and tilt are mended (`metrics.align_relief`), and
+how much of the head was found and compared.
 Writes to `--workdir` (results/<configuration>_evaluation):
 
   heads/                the heads, with a folder for each split
@@ -124,12 +125,13 @@ def format_table(
   last = METHODS[list(table)[-1]]
   lines = [
     f"{'mean of ' + str(len(rows)):<12}   SIDE   gain    MAD   gain"
-    "  relief  SIDE aligned"
+    "  relief  SIDE aligned  coverage"
   ]
   lines += [
     f"{method:<12} {row['side']:.4f} {row['side_gain']:6.1%}"
     f" {row['mad']:6.2f} {row['mad_gain']:6.1%}"
     f" {row['relief']:7.2f} {row['side_aligned']:13.4f}"
+    f" {row['coverage']:9.1%}"
     for method, row in table.items()
   ]
   lines += ["", f"{'head':<12}   SIDE (prior)      MAD (prior)"]

@@ -34,8 +34,10 @@ def test_gains_are_over_the_mean_of_the_prior():
   rows = {
     str(i): {"side": 0.01 * i, "mad": 10.0 + i}
     | {"prior_side": 0.04, "prior_mad": 20.0 + 4 * i}
-    | dict.fromkeys(("relief", "side_aligned"), 0.5)
-    | dict.fromkeys(("prior_relief", "prior_side_aligned"), 0.7)
+    | dict.fromkeys(("relief", "side_aligned", "coverage"), 0.5)
+    | dict.fromkeys(
+      ("prior_relief", "prior_side_aligned", "prior_coverage"), 0.7
+    )
     for i in (1, 2)
   }
   table = evaluate.summarize(rows)

@@ -106,8 +106,8 @@ def test_depth_errors(golden):
     inputs["true_mask"],
     Camera(16),
   )
-  assert 0.1 < golden["valid"] < 0.9
-  for name in ("side", "mad_reference", "mae", "mse", "valid"):
+  assert 0.1 < golden["coverage"] < 0.9
+  for name in ("side", "mad_reference", "mae", "mse", "coverage"):
     # Differences of depths near 1 lose two digits.
     assert_close(errors[name], golden[name], error=1e-4)
 

@@ -129,7 +129,7 @@ def depth_errors() -> dict:
     "mad_reference": cosine.arccos().rad2deg().mean(),
     "mae": difference.abs().mean(),
     "mse": (difference**2).mean(),
-    "valid": inside.double().mean(),
+    "coverage": inside.sum() / eroded[1].sum(),
   }
   return {name: value.numpy() for name, value in found.items()}
 
