@@ -151,6 +151,7 @@ def draw(config: ConfigDict, folder: pathlib.Path, rows: dict[str, Any]) -> Any:
   from gan2shape_jax import results, sheets
   from gan2shape_jax.inputs import load_inputs
   from gan2shape_jax.render.geometry import normals_from_depth
+  from gan2shape_jax.workdir import result_folder
 
   inputs = load_inputs(config, folder)
   system = inputs.system
@@ -168,7 +169,7 @@ def draw(config: ConfigDict, folder: pathlib.Path, rows: dict[str, Any]) -> Any:
       view = programs.render_input(system, inputs.pretrained, picture)
       shapes["prediction"] = view.depth
     if FLAGS.fit:
-      depth = np.load(folder / "results" / name / "depth_input.npy")
+      depth = np.load(result_folder(folder, name) / "depth_input.npy")
       far = system.camera.view_depth_max
       shapes["fit"] = np.nan_to_num(depth, nan=far)
     mads = {

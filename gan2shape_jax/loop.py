@@ -23,6 +23,7 @@ from gan2shape_jax.plan import Plan
 from gan2shape_jax.pretrained import save_networks
 from gan2shape_jax.report import Progress, Report
 from gan2shape_jax.types import Picture
+from gan2shape_jax.workdir import result_folder
 
 Params = dict[str, Any]
 Failures = dict[str, str]  # what went wrong, by name
@@ -51,7 +52,7 @@ class Run:
 
   def folder(self, name: str) -> pathlib.Path:
     """Where the results of a picture, or of joint training, go."""
-    return self.workdir / "results" / name
+    return result_folder(self.workdir, name)
 
 
 class GroupLoop:

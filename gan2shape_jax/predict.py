@@ -36,6 +36,7 @@ def run(config: ConfigDict, workdir: pathlib.Path) -> Outcome:
   from gan2shape_jax.pretrained import load_networks
   from gan2shape_jax.report import Progress, write_metrics
   from gan2shape_jax.system import make_system
+  from gan2shape_jax.workdir import result_folder
 
   validate(config)
   if not config.weights.networks:
@@ -63,7 +64,7 @@ def run(config: ConfigDict, workdir: pathlib.Path) -> Outcome:
       )
       results.export(
         config,
-        workdir / "results" / name,
+        result_folder(workdir, name),
         name,
         system,
         picture,

@@ -46,7 +46,12 @@ from gan2shape_jax.plan import Plan, make_plan, share_of_process
 from gan2shape_jax.plots import plot_stages
 from gan2shape_jax.report import Progress, Report, write_metrics
 from gan2shape_jax.types import Picture
-from gan2shape_jax.workdir import claim_workdir, read_json, write_json
+from gan2shape_jax.workdir import (
+  claim_workdir,
+  read_json,
+  result_folder,
+  write_json,
+)
 
 
 def run(config: ConfigDict, workdir: pathlib.Path) -> Outcome:
@@ -125,7 +130,7 @@ def do_pictures(
 
 def _row(workdir: pathlib.Path, name: str) -> pathlib.Path:
   """The figures of a picture; where they are, the picture is done."""
-  return workdir / "results" / name / "metrics.json"
+  return result_folder(workdir, name) / "metrics.json"
 
 
 def _groups(

@@ -53,6 +53,11 @@ def check_workdir(workdir: pathlib.Path, config: ConfigDict) -> None:
     )
 
 
+def result_folder(workdir: pathlib.Path, name: str) -> pathlib.Path:
+  """Where the results of a picture, or of joint training, go."""
+  return workdir / "results" / name
+
+
 def read_json(path: pathlib.Path) -> Any:
   """Reads a JSON file."""
   return json.loads(path.read_text())
