@@ -8,7 +8,8 @@
 No true shape is learnt from: the held-out heads only show how far it is. What
 comes out, results/demo_pretrain/networks, takes the place of
 assets/demo/networks, with the limits of depth below: those in configs/demo.py
-are the shipped networks'. docs/demo_networks.md tells how these came about.
+are the shipped networks'. docs/demo_networks.md tells how these came about, and
+what this configuration gives.
 """
 
 from configs import demo
@@ -31,6 +32,7 @@ def get_config():
   config.camera.depth_max = 1.03
   config.loss.smooth = 0.03
   config.loss.trust = 0.0  # The ellipsoid is to be left.
+  config.optimizer.weight_decay = 0.0  # or the depth network dies, see there
   # The mirrored shape has to explain the pictures only when the views are known
   # a little: earlier it drives the shape flat.
   stages = 8
