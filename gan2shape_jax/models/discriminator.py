@@ -6,7 +6,7 @@ at run time), and `final_dense` takes the last map in (h, w, c) order. Maps have
 the type of the kernels, which `frozen.cast_kernels` changes; the layer that
 reads the colours is float32. A relative error of 0.004 there becomes one of
 0.016 in the first block, which tells edges from large, nearly even maps; kept
-from it, bfloat16 makes 0.007 (the bundled discriminator).
+from it, bfloat16 makes 0.007 (the demo's discriminator, half trained).
 """
 
 import math
