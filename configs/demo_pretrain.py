@@ -32,7 +32,7 @@ def get_config():
   config.camera.depth_max = 1.03
   config.loss.smooth = 0.03
   config.loss.trust = 0.0  # The ellipsoid is to be left.
-  config.optimizer.weight_decay = 0.0  # or the depth network dies, see there
+  config.optimizer.weight_decay = 0.0  # Else the depth network dies.
   # The mirrored shape has to explain the pictures only when the views are known
   # a little: earlier it drives the shape flat.
   stages = 8
