@@ -50,10 +50,6 @@ class Run:
   report: Report
   progress: Progress
 
-  def folder(self, name: str) -> pathlib.Path:
-    """Where the results of a picture, or of joint training, go."""
-    return result_folder(self.workdir, name)
-
 
 class GroupLoop:
   """Takes the fits of a group through the schedule.
@@ -93,7 +89,8 @@ class GroupLoop:
     fitter, phases = context.fitter, context.plan.phases
     for name in group.fits:
       pictures = take_pictures(fitter.spread, group, name, self._pictures)
-      results.show_inversion(context.folder(name) / "stages", pictures)
+      folder = result_folder(context.workdir, name)
+      results.show_inversion(folder / "stages", pictures)
     params, key = fitter.begin(
       context.inputs.pretrained, context.config.seed, group.numbers
     )
@@ -223,7 +220,7 @@ class GroupLoop:
         continue
       params = spread.take(fit.params, Kind.OWN, row)
       values = results.report_stage(
-        context.folder(name) / "stages" / str(phase.stage),
+        result_folder(context.workdir, name) / "stages" / str(phase.stage),
         context.inputs.system,
         context.inputs.frozen,
         params,

@@ -220,7 +220,7 @@ def _write_results(context, source, picture, params, seconds) -> None:
   if context.config.output.export:
     results.export(
       context.config,
-      context.folder(name),
+      result_folder(context.workdir, name),
       name,
       inputs.system,
       picture,
