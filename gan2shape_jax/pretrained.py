@@ -34,6 +34,21 @@ def save_networks(
   save_weights(folder, params, metadata, dtype=dtype)
 
 
+def load_units(folder: str | os.PathLike) -> dict[str, Any]:
+  """What the answers of the networks in the folder mean.
+
+  Raises:
+    UserError: files are missing, or say nothing of units.
+  """
+  _, metadata = load_weights(folder)
+  if "units" not in metadata:
+    raise UserError(
+      f"{folder}/metadata.json: says nothing of the units of the networks'"
+      " answers; take networks that joint training wrote"
+    )
+  return metadata["units"]
+
+
 def load_networks(
   folder: str | os.PathLike, networks: Networks, units: dict[str, Any]
 ) -> Params:

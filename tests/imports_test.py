@@ -31,6 +31,7 @@ ALLOWED = {
     "steps",
     "system",
   ),
+  "distillation": ("chunks", "inference", "optim", "render", "system"),
   "errors": (),
   "groups": ("data", "devices"),
   "hosts": (),
@@ -76,7 +77,15 @@ ALLOWED = {
 # Outside packages that only some folders may import.
 CONFINED = {
   "flax.linen": ("models",),
-  "optax": ("optim", "system", "fitting", "inversion", "refinement", "gan"),
+  "optax": (
+    "optim",
+    "system",
+    "fitting",
+    "inversion",
+    "refinement",
+    "distillation",
+    "gan",
+  ),
   "torch": (),
 }
 
