@@ -14,7 +14,10 @@ renderings of the first picture above their projections, and masks/ if masks had
 to be found.
 """
 
+import dataclasses
+import math
 import pathlib
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -86,7 +89,7 @@ def probe(
   import jax
   import jax.numpy as jnp
 
-  from gan2shape_jax import latents, steps
+  from gan2shape_jax import decode, latents, steps
   from gan2shape_jax.inputs import load_inputs
   from gan2shape_jax.latent_space import latent_space
   from gan2shape_jax.losses import photometric
@@ -101,9 +104,18 @@ def probe(
   networks = inputs.pretrained
   space = latent_space(inputs.gan.generator, inputs.gan.arch)
   invert = latents.make_inverter(config.inversion, system)
+  # Views in degrees and scene units: what the configuration does not allow,
+  # such as shifts, is probed as well.
+  decode_view = partial(
+    decode.decode_view,
+    max_rotation=math.radians(1.0),
+    max_translation_xy=1.0,
+    max_translation_z=1.0,
+  )
+  probing = dataclasses.replace(system, decode_view=decode_view)
   render = jax.jit(
     lambda data, change: jax.vmap(
-      lambda one: steps.render_pseudo(system, data, one)
+      lambda one: steps.render_pseudo(probing, data, one)
     )(change)
   )
   error = jax.jit(jax.vmap(photometric))
@@ -124,7 +136,7 @@ def probe(
       data = programs.prepare_project(system)(frozen, picture, canonical)
       for name, quantity in QUANTITIES.items():
         progress.update(progress.step + 1, label=f"{source.path.stem}: {name}")
-        pseudo = render(data, _changes(config, quantity, values))
+        pseudo = render(data, _changes(quantity, values))
         if networks:
           projected = programs.project(
             system, networks, frozen, data, pseudo.image
@@ -168,8 +180,11 @@ def _values(quantity: Quantity, count: int) -> np.ndarray:
   return np.linspace(-quantity.largest, quantity.largest, count)
 
 
-def _changes(config: ConfigDict, quantity: Quantity, count: int) -> Any:
-  """`steps.Change` [count]: one quantity varies, the rest is frontal."""
+def _changes(quantity: Quantity, count: int) -> Any:
+  """`steps.Change` [count]: one quantity varies, the rest is frontal.
+
+  Its views are in degrees and scene units.
+  """
   import jax.numpy as jnp
 
   from gan2shape_jax.priors import LightChange
@@ -181,9 +196,7 @@ def _changes(config: ConfigDict, quantity: Quantity, count: int) -> Any:
   if quantity.place in ("x", "y"):
     light[:, "xy".index(quantity.place)] = values
   else:
-    rotation = quantity.unit == "degrees"
-    unit = config.view.max_rotation if rotation else config.view.max_translation
-    view[:, quantity.place] = values / unit
+    view[:, quantity.place] = values
   light /= np.linalg.norm(light, axis=1, keepdims=True)
   none = jnp.zeros(count)
   return Change(jnp.asarray(view), LightChange(none, none, jnp.asarray(light)))

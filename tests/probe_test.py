@@ -50,8 +50,22 @@ def test_each_quantity_has_its_curve(config, by, tmp_path):
   assert len(views) == 1
 
 
-def test_a_turn_shows_in_the_rendering(config, tmp_path):
+@pytest.mark.parametrize("name", ["yaw", "shift_x"])
+def test_a_change_shows_in_the_rendering(config, name, tmp_path):
+  config = config.copy_and_resolve_references()
+  config.view.max_translation = 0.0  # What a run may not do is probed, too.
   _, samples = probe.probe(config, tmp_path, pictures=1, values=3)
-  left, front, right = np.split(samples["yaw"][:32], 3, axis=1)
+  left, front, right = np.split(samples[name][:32], 3, axis=1)
   assert np.abs(left - front).mean() > 0.01
   assert np.abs(right - front).mean() > 0.01
+
+
+def test_views_are_as_large_as_the_curves_say(config, tmp_path):
+  halved = config.copy_and_resolve_references()
+  halved.weights.networks = ""
+  renderings = []
+  for largest in (60.0, 30.0):
+    halved.view.max_rotation = largest
+    _, samples = probe.probe(halved, tmp_path, pictures=1, values=3)
+    renderings.append(samples["yaw"][:32])
+  np.testing.assert_allclose(*renderings, atol=1e-5)
