@@ -2,8 +2,8 @@
 
   python -m gan2shape_jax.main --config=configs/demo.py
 
-Needs nothing but the repository: the GAN, the networks, jointly trained by
-configs/demo_pretrain.py on pictures that the GAN drew, and the picture lie in
+Needs nothing but the repository: the GAN, the networks, jointly trained (see
+configs/demo_pretrain.py) on pictures that the GAN drew, and the picture lie in
 assets/demo.
 """
 
@@ -39,8 +39,8 @@ def get_config():
 
   # The networks' shapes moved away from the camera while they were trained, at
   # first with .93 and 1.03; these limits take them back to where they were.
-  config.camera.depth_min = 0.906
-  config.camera.depth_max = 1.006
+  config.camera.depth_min = 0.9193
+  config.camera.depth_max = 1.0193
   config.camera.border_depth = 1.02
   # Of many ellipsoids the best on 24 validation heads. Fits are compared with
   # it, so it had better be a good one.

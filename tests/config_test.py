@@ -51,8 +51,9 @@ def test_all_problems_are_told_at_once():
     assert part in str(error.value)
 
 
-def test_demo_is_valid():
-  validate(importlib.import_module("configs.demo").get_config())
+@pytest.mark.parametrize("name", ["demo", "demo_pretrain", "demo_polish"])
+def test_demo_is_valid(name):
+  validate(importlib.import_module(f"configs.{name}").get_config())
 
 
 def test_parsers_are_those_of_the_package():
