@@ -104,34 +104,30 @@ def mean_answers(
     batch_size: pictures at a time.
     progress: told how many batches are done.
   """
-  programs = [
-    jax.jit(
-      jax.vmap(functools.partial(symmetric_answer, system), in_axes=(None, 0))
-    )
-    for system, _ in members
-  ]
   rows = []
   for first in range(0, len(images), batch_size):
     batch = images[first : first + batch_size]
-    said = [
-      program(params, batch)
-      for program, (_, params) in zip(programs, members, strict=True)
-    ]
-    rows.append(jax.tree.map(lambda *x: np.mean(jnp.stack(x), 0), *said))
+    said = [_say(system, params, batch) for system, params in members]
+    rows.append(jax.tree.map(lambda *x: np.mean(x, axis=0), *said))
     progress(len(rows))
   return jax.tree.map(lambda *x: np.concatenate(x), *rows)
+
+
+@functools.partial(jax.jit, static_argnames="system")
+def _say(system, params, images):
+  return jax.vmap(functools.partial(symmetric_answer, system, params))(images)
 
 
 def distance(system: System, a: Answers, b: Answers) -> Float[Array, ""]:
   """Sum of mean squared differences, those of depth as parts of its range."""
   camera = system.camera
-  depth = (a.depth - b.depth) / (camera.depth_max - camera.depth_min)
-  rest = jax.tree.map(
-    jnp.subtract, a._replace(depth=0.0), b._replace(depth=0.0)
-  )
-  return sum(
-    jnp.mean(jnp.square(x)) for x in jax.tree.leaves(rest._replace(depth=depth))
-  )
+
+  def scaled(answers):
+    span = camera.depth_max - camera.depth_min
+    return answers._replace(depth=answers.depth / span)
+
+  differences = jax.tree.map(jnp.subtract, scaled(a), scaled(b))
+  return sum(jnp.mean(x**2) for x in jax.tree.leaves(differences))
 
 
 class _State(NamedTuple):

@@ -103,6 +103,7 @@ def run(
     writing(workdir, "--workdir"),
     Progress(batches + iterations) as progress,
   ):
+    workdir.mkdir(parents=True, exist_ok=True)  # Now, if it cannot be.
     targets = distillation.mean_answers(
       members,
       images,
