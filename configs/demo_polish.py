@@ -25,9 +25,10 @@ def get_config():
   # Within a stage the shape cannot move far enough to go to pieces.
   config.loss.trust = 2.0
   config.loss.trust_radius = 0.01
-  config.schedule.stages = 6
+  stages = 6
+  config.schedule.stages = stages
   config.schedule.first_stage = (100, 400, 800)
   config.schedule.later_stages = (100, 400, 800)
-  config.schedule.flip_step1 = (True,) * 6
-  config.schedule.flip_step3 = (True,) * 6
+  config.schedule.flip_step1 = (True,) * stages
+  config.schedule.flip_step3 = (True,) * stages
   return config

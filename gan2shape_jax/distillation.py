@@ -192,10 +192,8 @@ def teach(
     jnp.array, _State(params, adam.init(params), np.int32(0))
   )
   images, targets = jax.device_put((images, targets))
-  done = 0
-  while done < iterations:
-    length = min(chunk, iterations - done)
+  for first in range(0, iterations, chunk):
+    length = min(chunk, iterations - first)
     state, metrics = run(state, images, targets, length=length)
-    done += length
-    progress(done, metrics["loss"][-1])
+    progress(first + length, metrics["loss"][-1])
   return state.params | rest

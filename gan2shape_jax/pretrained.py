@@ -8,7 +8,12 @@ import numpy as np
 
 from gan2shape_jax.errors import UserError
 from gan2shape_jax.models.networks import Networks, init_networks
-from gan2shape_jax.weights import check_shapes, load_weights, save_weights
+from gan2shape_jax.weights import (
+  check_shapes,
+  load_metadata,
+  load_weights,
+  save_weights,
+)
 
 Params = dict[str, Any]
 
@@ -40,7 +45,7 @@ def load_units(folder: str | os.PathLike) -> dict[str, Any]:
   Raises:
     UserError: files are missing, or say nothing of units.
   """
-  _, metadata = load_weights(folder)
+  metadata = load_metadata(folder)
   if "units" not in metadata:
     raise UserError(
       f"{folder}/metadata.json: says nothing of the units of the networks'"

@@ -5,9 +5,11 @@ The tree is a nested dict of arrays; its paths become flat keys such as
 always float32 in memory; other leaves keep their type.
 """
 
+import contextlib
 import json
 import os
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import jax
@@ -75,9 +77,23 @@ def load_weights(folder: str | os.PathLike) -> tuple[PyTree, dict]:
     UserError: if a file is missing or unreadable.
   """
   folder = Path(folder)
-  try:
+  with _reading(folder):
     arrays = safetensors.numpy.load_file(folder / _WEIGHTS)
-    metadata = json.loads((folder / _METADATA).read_text())
+  arrays = {k: _with_dtype(v, "float32") for k, v in arrays.items()}
+  return traverse_util.unflatten_dict(arrays, sep="/"), load_metadata(folder)
+
+
+def load_metadata(folder: str | os.PathLike) -> dict:
+  """The metadata alone; raises what `load_weights` raises."""
+  folder = Path(folder)
+  with _reading(folder):
+    return json.loads((folder / _METADATA).read_text())
+
+
+@contextlib.contextmanager
+def _reading(folder: Path) -> Iterator[None]:
+  try:
+    yield
   except FileNotFoundError as error:
     raise UserError(
       f"{folder}: no weights there ({_WEIGHTS} and {_METADATA} are needed)"
@@ -86,8 +102,6 @@ def load_weights(folder: str | os.PathLike) -> tuple[PyTree, dict]:
     raise UserError(
       f"{folder}: unreadable weights, write or copy them again ({error})"
     ) from error
-  arrays = {k: _with_dtype(v, "float32") for k, v in arrays.items()}
-  return traverse_util.unflatten_dict(arrays, sep="/"), metadata
 
 
 def check_shapes(

@@ -3,15 +3,14 @@
 import jax
 import numpy as np
 import pytest
-from ml_collections import FrozenConfigDict
-from tiny_inputs import ARCH, write_inputs
+from tiny_inputs import write_inputs
+from tiny_system import tiny_system
 
 from configs import tiny
 from gan2shape_jax import merge
 from gan2shape_jax.errors import UserError
 from gan2shape_jax.models.networks import init_networks
 from gan2shape_jax.pretrained import load_networks, load_units, save_networks
-from gan2shape_jax.system import make_system
 from gan2shape_jax.weights import save_weights
 
 LIMITS = ((0.9, 1.1), (0.94, 1.06))
@@ -27,13 +26,14 @@ def make_config(inputs, limits, **fields):
   return config
 
 
-def networks_of(config):
-  system = make_system(FrozenConfigDict(config), ARCH)
+def networks_within(limits):
+  names = ("camera.depth_min", "camera.depth_max")
+  system = tiny_system(**dict(zip(names, limits, strict=True)))
   return system.networks, system.units
 
 
-def save_random(folder, config, seed, names=None):
-  networks, units = networks_of(config)
+def save_random(folder, limits, seed, names=None):
+  networks, units = networks_within(limits)
   params = jax.jit(lambda key: init_networks(networks, key))(
     jax.random.key(seed)
   )
@@ -51,7 +51,7 @@ def inputs(tmp_path_factory):
 def folders(inputs, tmp_path_factory):
   root = tmp_path_factory.mktemp("members")
   return [
-    save_random(root / str(seed), make_config(inputs, limits), seed)
+    save_random(root / str(seed), limits, seed)
     for seed, limits in enumerate(LIMITS)
   ]
 
@@ -63,9 +63,9 @@ def test_merged_networks_load_within_the_mean_limits(
   merge.run(config, tmp_path, folders, iterations=3)
   said = capsys.readouterr().out
   assert "camera.depth_min=0.92, camera.depth_max=1.08" in said
-  networks, units = networks_of(make_config(inputs, (0.92, 1.08)))
+  networks, units = networks_within((0.92, 1.08))
   merged = load_networks(tmp_path / "networks", networks, units)
-  networks, units = networks_of(make_config(inputs, LIMITS[0]))
+  networks, units = networks_within(LIMITS[0])
   first = load_networks(folders[0], networks, units)
   kernel = lambda params, name: params[name]["out"]["kernel"]  # noqa: E731
   np.testing.assert_array_equal(
@@ -87,8 +87,7 @@ def test_mistakes_are_named_before_work_begins(inputs, folders, tmp_path):
   assert "--networks" in refused(inputs, tmp_path, [])
   text = refused(inputs, tmp_path, folders, **{"view.max_rotation": 30.0})
   assert folders[0] in text and "view.max_rotation" in text
-  config = make_config(inputs, LIMITS[0])
-  some = save_random(tmp_path / "some", config, 0, ["depth", "encoder"])
+  some = save_random(tmp_path / "some", LIMITS[0], 0, ["depth", "encoder"])
   text = refused(inputs, tmp_path, [folders[0], some])
   assert some in text and "albedo" in text
   save_weights(tmp_path / "foreign", {"depth": np.zeros(1)}, {})

@@ -61,11 +61,11 @@ def test_a_change_shows_in_the_rendering(config, name, tmp_path):
 
 
 def test_views_are_as_large_as_the_curves_say(config, tmp_path):
-  halved = config.copy_and_resolve_references()
-  halved.weights.networks = ""
+  config = config.copy_and_resolve_references()
+  config.weights.networks = ""
   renderings = []
   for largest in (60.0, 30.0):
-    halved.view.max_rotation = largest
-    _, samples = probe.probe(halved, tmp_path, pictures=1, values=3)
+    config.view.max_rotation = largest
+    _, samples = probe.probe(config, tmp_path, pictures=1, values=3)
     renderings.append(samples["yaw"][:32])
   np.testing.assert_allclose(*renderings, atol=1e-5)
