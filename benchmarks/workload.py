@@ -252,10 +252,10 @@ def _data(workload, name):
   def prepare(params, frozen, picture):
     if name == "prior":
       return steps.prepare_prior(system, picture)
+    canonical = inference.reconstruct(system, params, picture)
     if name == "albedo":
       flip = workload.flip(name)
-      return steps.prepare_albedo(system, params, frozen, picture, flip)
-    canonical = inference.reconstruct(system, params, picture)
+      return steps.prepare_albedo(system, frozen, picture, canonical, flip)
     data = steps.prepare_project(system, frozen, picture, canonical)
     if name != "shape":
       return data

@@ -62,8 +62,8 @@ class Fit:
     optimizer: moments of the networks that the current phase trains.
     iteration: of the current phase.
     key: of the current phase.
-    canonical: the reconstructions [n, p] that the stage's samples are
-      renderings of; what step 1 left behind, from step 2 on.
+    canonical: the reconstructions [n, p] that step 1 gives an albedo and that,
+      from step 2 on, the stage's samples are renderings of.
     best: what the phase ends with, where the configuration wants it so.
   """
 
@@ -123,7 +123,7 @@ class Fitter:
       params: of the five networks.
       canonical: of the state that the phase before it ended with, if any.
     """
-    if canonical is None or phase.step == "project":
+    if canonical is None or phase.step != "shape":
       found = _program(self, inference.reconstruct, (Kind.OWN, Kind.ROWS))
       canonical = _each(functools.partial(found, params), pictures)
     start = _program(
@@ -179,13 +179,13 @@ class Fitter:
     if phase.step == "prior":
       return _each(_program(self, steps.prepare_prior, (Kind.ROWS,)), pictures)
     if phase.step == "albedo":
-      kinds = (Kind.OWN, Kind.FIXED, Kind.ROWS)
-      prepare = _program(self, steps.prepare_albedo, kinds, flip=phase.flip)
-      return _each(functools.partial(prepare, fit.params, frozen), pictures)
+      prepare, options = steps.prepare_albedo, {"flip": phase.flip}
+    else:
+      prepare, options = steps.prepare_project, {}
     kinds = (Kind.FIXED, Kind.ROWS, Kind.ROWS)
-    prepare = _program(self, steps.prepare_project, kinds)
+    prepare = _program(self, prepare, kinds, **options)
     data = _each(functools.partial(prepare, frozen), pictures, fit.canonical)
-    if phase.step == "project":
+    if phase.step != "shape":
       return data
     pool = self._pool(frozen, fit, data, stop)
     if pool is None:

@@ -39,21 +39,6 @@ ReadFeatures = Callable[[Params, Float[Array, "h w 3"]], Features]
 _PICTURES = (0, None, 0, 0, None)
 
 
-class Inversion(NamedTuple):
-  """Latents that were found, and how well they do.
-
-  Attributes:
-    latent: W+ latent of each picture.
-    image: what the GAN makes of it, clipped to [-1, 1].
-    losses: the weighted terms of that latent, per picture: 'pixel', 'feature',
-      'regular', 'apart' and their sum 'total'.
-  """
-
-  latent: Float[Array, "p n l"]
-  image: Float[Array, "p h w 3"]
-  losses: dict[str, Float[Array, " p"]]
-
-
 def learning_rate_ramp(
   peak: float, steps: int, *, up: float = 0.05, down: float = 0.25
 ) -> optax.Schedule:
@@ -131,7 +116,7 @@ def make_inverter(
   apart_weight: float = 0.2,
   chunk: int = 50,
   mesh: Mesh | None = None,
-) -> Callable[..., Inversion]:
+) -> Callable[..., Float[Array, "p n l"]]:
   """Makes a function that inverts batches of pictures; compiled once.
 
   Args:
@@ -151,10 +136,11 @@ def make_inverter(
       one device.
 
   Returns:
-    `invert(frozen, images, space, *, progress=None)`: `frozen` holds the
-    weights, an argument because a closure would compile them in; `images`
-    [p, h, w, 3] are independent of each other; `progress(step, losses)` hears
-    of the iterations done and the losses [p] by name.
+    `invert(frozen, images, space, *, progress=None)`, which returns W+ latents:
+    `frozen` holds the weights, an argument because a closure would compile them
+    in; `images` [p, h, w, 3] are independent of each other; `progress(step,
+    losses)` hears of the iterations done and of the latest one's weighted
+    losses [p]: 'pixel', 'feature', 'regular', 'apart' and their sum 'total'.
   """
   loss = partial(
     inversion_loss,
@@ -187,13 +173,7 @@ def make_inverter(
   )
   run = make_chunk(_over_pictures(invert_step, (*_PICTURES, None), mesh))
   read = jax.jit(_over_pictures(features, (None, 0), mesh))
-
-  def finish(coordinates, frozen, target, target_features, space):
-    _, terms = loss(coordinates, frozen, target, target_features, space)
-    latent = space.latent(coordinates)
-    return latent, jnp.clip(synthesize(frozen, latent), -1, 1), terms
-
-  finish = jax.jit(_over_pictures(finish, _PICTURES, mesh))
+  finish = jax.jit(_over_pictures(LatentSpace.latent, (None, 0), mesh))
 
   def invert(
     frozen: Params,
@@ -201,7 +181,7 @@ def make_inverter(
     space: LatentSpace,
     *,
     progress: Callable[[int, dict[str, np.ndarray]], None] | None = None,
-  ) -> Inversion:
+  ) -> Float[Array, "p n l"]:
     images = jnp.asarray(images)
     fixed = (frozen, images, read(frozen, images), space)
     coordinates = jnp.zeros((len(images), n_latent, space.mean.shape[-1]))
@@ -215,7 +195,7 @@ def make_inverter(
         if progress is not None:
           progress(done, {name: rows[-1] for name, rows in metrics.items()})
       coordinates, _ = state
-    return Inversion(*finish(coordinates, *fixed))
+    return finish(space, coordinates)
 
   return invert
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 import jax
 import numpy as np
 from jax.sharding import Mesh
+from jaxtyping import Array, Float
 from ml_collections import ConfigDict
 
 from gan2shape_jax import inversion
@@ -61,7 +62,7 @@ def find_latents(
       images = [source.image for source in batch]
       images += images[-1:] * (spread.count - len(images))
       found = invert(inputs.frozen, np.stack(images), space, progress=show)
-      for source, latent in zip(batch, np.asarray(found.latent), strict=False):
+      for source, latent in zip(batch, np.asarray(found), strict=False):
         if np.isfinite(latent).all():
           save_latent(paths[source.path.stem], latent)
   searched = {
@@ -80,7 +81,7 @@ def save_latent(path: pathlib.Path, latent: np.ndarray) -> None:
 
 def make_inverter(
   settings: ConfigDict, system: System, mesh: Mesh | None = None
-) -> Callable[..., inversion.Inversion]:
+) -> Callable[..., Float[Array, "p n l"]]:
   """The inverter of a run; `settings` is `config.inversion`."""
   return inversion.make_inverter(
     synthesize=system.synthesize,

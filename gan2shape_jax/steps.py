@@ -88,23 +88,23 @@ class AlbedoData(NamedTuple):
 
 
 def prepare_albedo(
-  system: System, params: Params, frozen: Params, picture: Picture, flip: bool
+  system: System,
+  frozen: Params,
+  picture: Picture,
+  canonical: Reconstruction,
+  flip: bool,
 ) -> AlbedoData:
-  """Renders what stays the same throughout step 1."""
-  image = picture.image
-  depth = with_mirror(inference.predict_depth(system, params, image), flip)
-  normal = jax.vmap(lambda d: geometry.normals_from_depth(d, system.camera))(
-    depth
-  )
-  pose = inference.predict_pose(system, params, image)
-  light = inference.predict_light(system, params, image)
-  grid, _, mask = jax.vmap(lambda d: compose.view_grid(d, pose, system.camera))(
-    depth
-  )
+  """Renders what stays the same throughout step 1; no albedo is looked at."""
+  image, camera = picture.image, system.camera
+  depth = with_mirror(canonical.depth, flip)
+  normal = jax.vmap(lambda d: geometry.normals_from_depth(d, camera))(depth)
+  grid, _, mask = jax.vmap(
+    lambda d: compose.view_grid(d, canonical.pose, camera)
+  )(depth)
   mask = jnp.prod(mask, axis=0)
   return AlbedoData(
     image=image,
-    shading=jax.vmap(lambda n: shading.shade(n, light))(normal),
+    shading=jax.vmap(lambda n: shading.shade(n, canonical.light))(normal),
     grid=grid,
     mask=mask,
     features=system.perceptual.features(frozen, image * mask[..., None]),

@@ -127,8 +127,8 @@ def sides(config):
 def our_losses(system, params, frozen, picture, key):
   """Terms of all steps, the draws of step 2 and the samples of step 3."""
   flip = True
-  albedo = steps.prepare_albedo(system, params, frozen, picture, flip)
   canonical = inference.reconstruct(system, params, picture)
+  albedo = steps.prepare_albedo(system, frozen, picture, canonical, flip)
   project = steps.prepare_project(system, frozen, picture, canonical)
   samples = steps.collect(system, params, frozen, project, key)
   shape = steps.ShapeData(picture.image, canonical.depth, samples)

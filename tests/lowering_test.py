@@ -203,9 +203,9 @@ PROGRAMS = {
   "prior": lambda s: training(s, Phase("prior", 0, 2)),
   "prepare albedo": lambda s: (
     partial(steps.prepare_albedo, s.system, flip=True),
-    s.params,
     s.frozen,
     s.picture,
+    s.canonical,
   ),
   "albedo": lambda s: training(s, Phase("albedo", 1, 2)),
   "albedo, flipped": lambda s: training(s, Phase("albedo", 1, 2, flip=True)),

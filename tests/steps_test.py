@@ -96,7 +96,8 @@ def loss_and_data(step, system, flip=False):
   if step == "prior":
     return steps.prior_loss, steps.prepare_prior(system, picture())
   if step == "albedo":
-    data = steps.prepare_albedo(system, params, frozen, picture(), flip)
+    found = programs.reconstruct(system)(params, picture())
+    data = steps.prepare_albedo(system, frozen, picture(), found, flip)
     return steps.albedo_loss, data
   if step == "project":
     return steps.project_loss, project_data(system)

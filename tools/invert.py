@@ -133,6 +133,7 @@ def invert_all(
     regular_weight=options.regular,
     apart_weight=options.apart,
   )
+  draw = jax.jit(jax.vmap(synthesize, (None, 0)))
   space = latent_space(gan.generator, arch)
   batches = list(even_batches(pictures, options.batch))
   steps = options.steps * (2 if options.w_plus else 1)
@@ -147,10 +148,9 @@ def invert_all(
         )
 
       images = np.stack([picture.image for picture in batch])
-      found = invert(frozen, images, space, progress=show)
-      for picture, image, latent in zip(
-        batch, found.image, found.latent, strict=True
-      ):
+      latents = invert(frozen, images, space, progress=show)
+      drawn = draw(gan.generator, latents)
+      for picture, image, latent in zip(batch, drawn, latents, strict=True):
         write_result(picture, image, latent, options)
 
 
