@@ -83,19 +83,19 @@ class Spread:
   def take(self, tree: Any, kind: Kind, row: int) -> Any:
     """One row of this process on its first device; `row` counts from 0."""
     device = jax.local_devices()[0]
-    rows = self.spec(kind) == P(FITS)
+    if self.spec(kind) != P(FITS):
+      whole = jax.tree.map(lambda x: x.addressable_data(0), tree)
+      return jax.device_put(whole, device)
     number = self.numbers[row]
+    place = number % self.each  # on its device
 
-    def one(x):
-      if not rows:
-        return jax.device_put(x.addressable_data(0), device)
+    def part(x):
       for shard in x.addressable_shards:
-        place = number - (shard.index[0].start or 0)
-        if 0 <= place < len(shard.data):
-          return jax.device_put(shard.data[place], device)
+        if (shard.index[0].start or 0) == number - place:
+          return shard.data
       raise IndexError(f"row {row} is not on the devices of this process")
 
-    return jax.tree.map(one, tree)
+    return jax.device_put(pick(jax.tree.map(part, tree), place), device)
 
   # Below: what programs are made of.
 
@@ -147,6 +147,12 @@ class Spread:
     """Means over the devices that work on the same networks."""
     axes = (FITS,) * self.shared + (SAMPLES,) * (self.mesh.shape[SAMPLES] > 1)
     return jax.lax.pmean(tree, axes) if axes else tree
+
+
+@jax.jit
+def pick(tree: Any, index: int) -> Any:
+  """One row of a tree of arrays; one program, where `x[index]` is one each."""
+  return jax.tree.map(lambda x: x[index], tree)
 
 
 def over_rows(

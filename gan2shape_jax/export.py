@@ -26,9 +26,11 @@ Pictures under 128 pixels are enlarged to 128. With an object mask the
 background of the meshes is left out.
 """
 
+import functools
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+import jax
 import numpy as np
 from jaxtyping import Array, Float
 from PIL import Image
@@ -195,15 +197,20 @@ def _write_depth(folder, reconstruction, camera) -> None:
 
 
 def _write_meshes(folder, reconstruction, camera, texture) -> None:
-  depth = reconstruction.depth
+  points, torn = _surface(reconstruction.depth, camera)
   mesh = meshes.depth_mesh(
-    np.asarray(depth_to_points(depth, camera)),
+    np.asarray(points),
     np.asarray(reconstruction.normal),
     views.object_pixels(reconstruction),
-    np.asarray(torn_cells(depth, camera)),
+    np.asarray(torn),
   )
   meshes.write_obj(folder / "mesh.obj", mesh, "canonical.png")
   meshes.write_glb(folder / "mesh.glb", mesh, texture)
+
+
+@functools.partial(jax.jit, static_argnames="camera")
+def _surface(depth, camera):
+  return depth_to_points(depth, camera), torn_cells(depth, camera)
 
 
 def _write_turntable(folder, gallery) -> None:

@@ -15,7 +15,7 @@ from ml_collections import ConfigDict
 
 from gan2shape_jax import fitting, hosts, results
 from gan2shape_jax.checkpoint import Checkpoints
-from gan2shape_jax.devices import Kind, Spread
+from gan2shape_jax.devices import Kind, Spread, pick
 from gan2shape_jax.groups import JOINT, Group
 from gan2shape_jax.inputs import Inputs
 from gan2shape_jax.interrupt import Interrupt, Interrupted
@@ -257,5 +257,5 @@ def take_pictures(
   for row, column in group.fits[fit]:
     if row not in rows:
       rows[row] = spread.take(tree, Kind.ROWS, row)
-    taken.append(jax.tree.map(lambda x, i=column: x[i], rows[row]))
+    taken.append(pick(rows[row], column))
   return taken
