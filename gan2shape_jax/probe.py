@@ -118,6 +118,7 @@ def probe(
       lambda one: steps.render_pseudo(probing, data, one)
     )(change)
   )
+  draw = jax.jit(jax.vmap(system.synthesize, (None, 0)))
   error = jax.jit(jax.vmap(photometric))
   errors = {name: [] for name in QUANTITIES}
   sheets = {}
@@ -125,8 +126,7 @@ def probe(
     for source in sources:
       latent = source.latent
       if latent is None:
-        found = invert(frozen, source.image[None], space)
-        latent = np.asarray(found.latent[0])
+        latent = np.asarray(invert(frozen, source.image[None], space)[0])
       drawn = programs.synthesize(system)(frozen, latent)
       picture = to_picture(source, latent=latent, gan_image=drawn)
       if networks:
@@ -142,7 +142,7 @@ def probe(
             system, networks, frozen, data, pseudo.image
           )
         else:
-          projected = invert(frozen, pseudo.image, space).image
+          projected = draw(frozen, invert(frozen, pseudo.image, space))
         errors[name].append(error(projected, pseudo.image, pseudo.mask))
         if source is sources[0]:
           rows = jnp.concatenate([pseudo.image, projected], axis=1)

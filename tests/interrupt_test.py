@@ -77,7 +77,7 @@ def test_the_search_for_latents_stops(
       if (search, step) == when:
         ask_to_stop()
       progress(step, {"total": np.ones(1)})
-    return types.SimpleNamespace(latent=np.zeros((1, 8, 8)))
+    return np.zeros((1, 8, 8))
 
   monkeypatch.setattr(latents, "make_inverter", lambda *_: invert)
   monkeypatch.setattr(latents, "latent_space", lambda *_: None)
