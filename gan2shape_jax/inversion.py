@@ -34,10 +34,6 @@ Features = tuple[Float[Array, "_ _ _"], ...]
 Synthesize = Callable[[Params, Float[Array, "n l"]], Float[Array, "h w 3"]]
 ReadFeatures = Callable[[Params, Float[Array, "h w 3"]], Features]
 
-# Whether arguments differ from picture to picture: coordinates (or state) do,
-# so do the target and its features; weights and the space do not.
-_PICTURES = (0, None, 0, 0, None)
-
 
 def learning_rate_ramp(
   peak: float, steps: int, *, up: float = 0.05, down: float = 0.25
@@ -171,7 +167,9 @@ def make_inverter(
       lambda coordinates: (coordinates, adam.init(coordinates)), (0,), mesh
     )
   )
-  run = make_chunk(_over_pictures(invert_step, (*_PICTURES, None), mesh))
+  # The state, the target and its features differ from picture to picture.
+  axes = (0, None, 0, 0, None, None)
+  run = make_chunk(_over_pictures(invert_step, axes, mesh))
   read = jax.jit(_over_pictures(features, (None, 0), mesh))
   finish = jax.jit(_over_pictures(LatentSpace.latent, (None, 0), mesh))
 

@@ -51,10 +51,16 @@ def toy_inverter(**options):
 def test_latent_of_a_drawn_picture_is_found():
   offsets = np.random.default_rng(0).normal(size=(2, 1, CHANNELS))
   latents = jnp.repeat(SPACE.latent(offsets), LAYERS, axis=1)
-  images = jax.vmap(toy_synthesize, (None, 0))(toy_weights(), latents)
+  draw = jax.vmap(toy_synthesize, (None, 0))
+  images = draw(toy_weights(), latents)
   found = toy_inverter(steps=400)(toy_weights(), images, SPACE)
   assert found.shape == (2, LAYERS, CHANNELS)
   np.testing.assert_allclose(found, latents, atol=0.02)
+  np.testing.assert_allclose(
+    *(jnp.clip(x, -1, 1) for x in (draw(toy_weights(), found), images)),
+    rtol=0,
+    atol=0.02,
+  )
 
 
 def test_one_latent_for_each_layer_draws_more():
