@@ -28,6 +28,9 @@ def toy_synthesize(frozen, latent):
   return jnp.einsum("nl,nlhwc->hwc", latent, frozen["patterns"])
 
 
+toy_draw = jax.vmap(toy_synthesize, (None, 0))
+
+
 def toy_features(frozen, image):
   del frozen
   return (image[::2, ::2], image[::4, ::4] ** 2)
@@ -51,13 +54,12 @@ def toy_inverter(**options):
 def test_latent_of_a_drawn_picture_is_found():
   offsets = np.random.default_rng(0).normal(size=(2, 1, CHANNELS))
   latents = jnp.repeat(SPACE.latent(offsets), LAYERS, axis=1)
-  draw = jax.vmap(toy_synthesize, (None, 0))
-  images = draw(toy_weights(), latents)
+  images = toy_draw(toy_weights(), latents)
   found = toy_inverter(steps=400)(toy_weights(), images, SPACE)
   assert found.shape == (2, LAYERS, CHANNELS)
   np.testing.assert_allclose(found, latents, atol=0.02)
   np.testing.assert_allclose(
-    *(jnp.clip(x, -1, 1) for x in (draw(toy_weights(), found), images)),
+    *(jnp.clip(x, -1, 1) for x in (toy_draw(toy_weights(), found), images)),
     rtol=0,
     atol=0.02,
   )
@@ -66,7 +68,7 @@ def test_latent_of_a_drawn_picture_is_found():
 def test_one_latent_for_each_layer_draws_more():
   offsets = np.random.default_rng(1).normal(size=(1, LAYERS, CHANNELS))
   latents = SPACE.latent(offsets)
-  images = jax.vmap(toy_synthesize, (None, 0))(toy_weights(), latents)
+  images = toy_draw(toy_weights(), latents)
 
   def invert(**options):
     totals = []
@@ -98,9 +100,7 @@ def test_regulariser_holds_latents_at_the_mean():
 
 def test_layers_are_held_together():
   offsets = np.random.default_rng(1).normal(size=(1, LAYERS, CHANNELS))
-  images = jax.vmap(toy_synthesize, (None, 0))(
-    toy_weights(), SPACE.latent(offsets)
-  )
+  images = toy_draw(toy_weights(), SPACE.latent(offsets))
   free, held = (
     toy_inverter(steps=100, steps_w_plus=200, apart_weight=weight)(
       toy_weights(), images, SPACE
@@ -173,7 +173,7 @@ def test_weights_are_arguments_of_the_compiled_step():
   counts = []
   for seed in (0, 1):
     weights = toy_weights(seed)
-    images = jax.vmap(toy_synthesize, (None, 0))(weights, latent)
+    images = toy_draw(weights, latent)
     found = invert(weights, images, SPACE)
     counts.append(len(traces))
     np.testing.assert_allclose(found, latent, atol=0.05)
