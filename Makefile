@@ -9,7 +9,7 @@ demo: $(VENV)/.installed
 	$(BIN)/python -m gan2shape_jax.main --config=configs/demo.py
 
 test: $(VENV)/.installed-dev
-	$(BIN)/python -m pytest -n auto --dist loadfile
+	$(BIN)/python -m pytest -n auto
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .

@@ -38,6 +38,7 @@ from workload import (
 )
 from workload import seconds_per_iteration as seconds_of
 
+from gan2shape_jax import compilation
 from gan2shape_jax.errors import UserError
 
 # Peak flop/s of one device, dense, by what its kind begins with; from the
@@ -162,6 +163,7 @@ def main():
   """Prints a table, and writes it as JSON where asked."""
   parser = make_parser(__doc__, steps=STEPS, iterations=10, repeats=5)
   options = parser.parse_args()
+  compilation.choose_emitters()
   jax.config.update("jax_enable_compilation_cache", False)
   try:
     workload = load_workload(load_config(options.config), random=options.random)

@@ -1,4 +1,4 @@
-"""What the programs share: configuration flags, the cache, error messages.
+"""What the programs share: configuration flags, error messages, exit codes.
 
 Exit codes of all programs: 0 done, or stopped when asked to; 1 some of several
 pictures failed; 2 a mistake in the input or a full disk, with one line that
@@ -13,6 +13,7 @@ from collections.abc import Callable
 from absl import app, flags, logging
 from ml_collections import ConfigDict, config_flags
 
+from gan2shape_jax import compilation
 from gan2shape_jax.errors import UserError
 from gan2shape_jax.outcome import Outcome
 
@@ -35,7 +36,8 @@ def run(
       raise UserError(f"unexpected argument {argv[1]!r}; options start with --")
     # Orbax logs the tracebacks of failures that it raises as well.
     logging.set_verbosity(logging.FATAL)
-    enable_compilation_cache()
+    compilation.choose_emitters()
+    compilation.keep_programs()
     workdir = FLAGS.workdir or os.path.join("results", config_name() + suffix)
     program(FLAGS.config, pathlib.Path(workdir))
 
@@ -93,15 +95,3 @@ def config_name() -> str:
   """The name of the configuration file without folder and ending."""
   path = config_flags.get_config_filename(FLAGS["config"])
   return pathlib.Path(path.split(":")[0]).stem
-
-
-def enable_compilation_cache() -> None:
-  """Keeps compiled programs between runs (unless the user chose a folder)."""
-  import jax
-
-  if not jax.config.jax_compilation_cache_dir:
-    cache = os.environ.get("XDG_CACHE_HOME", os.path.expanduser("~/.cache"))
-    jax.config.update(
-      "jax_compilation_cache_dir", os.path.join(cache, "gan2shape_jax")
-    )
-  jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)

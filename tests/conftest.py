@@ -4,6 +4,8 @@ Tests compile the same programs again and again: each run of the loop builds its
 own. A compilation cache, new for each run of the tests and shared by its
 workers (which inherit the environment), saves most of that; optimised code does
 not pay at these sizes.
+
+Files of tests go to the workers one by one, those that take longest first.
 """
 
 import gc
@@ -12,11 +14,33 @@ import tempfile
 
 import pytest
 
+from gan2shape_jax import compilation
+
+_LONG = (
+  "resume_test.py",
+  "spread_test.py",
+  "train_test.py",
+  "steps_test.py",
+  "faults_test.py",
+)
+
 os.environ.setdefault(
   "JAX_COMPILATION_CACHE_DIR", tempfile.mkdtemp(prefix="gan2shape_jax_tests_")
 )
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
 os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
+compilation.choose_emitters()
+
+
+def pytest_collection_modifyitems(items):
+  """Sorts the tests as said above; a long one last would run alone."""
+
+  def place(item):
+    return (
+      _LONG.index(item.path.name) if item.path.name in _LONG else len(_LONG)
+    )
+
+  items.sort(key=place)
 
 
 @pytest.fixture(autouse=True, scope="module")

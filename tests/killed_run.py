@@ -20,7 +20,7 @@ import signal
 import sys
 import threading
 
-from gan2shape_jax import cli, fitting, loop, report
+from gan2shape_jax import fitting, loop, report
 
 
 class Moments:
@@ -118,8 +118,6 @@ def main():
   if room := how.get("room"):
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (room, room))
-  # That of the tests, which keeps the smallest programs too.
-  cli.enable_compilation_cache = lambda: None
   sys.argv[1:] = flags
   runpy.run_module("gan2shape_jax.main", run_name="__main__", alter_sys=True)
 
