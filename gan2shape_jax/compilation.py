@@ -2,6 +2,7 @@
 
 import importlib.metadata
 import os
+import re
 
 _EMITTERS = "--xla_cpu_use_fusion_emitters"
 
@@ -13,8 +14,9 @@ def choose_emitters() -> None:
   programs that are not faster (docs/performance.md). JAX must not have been
   used before. What `XLA_FLAGS` says of it counts.
   """
-  # XLA ends a process that names a flag which it does not know.
-  known = _version("jaxlib") < (0, 13)
+  # XLA ends a process that names a flag which it does not know. From jaxlib
+  # 0.11.1 on there is no other way.
+  known = _version("jaxlib") < (0, 11, 1)
   flags = os.environ.get("XLA_FLAGS", "")
   if known and _EMITTERS not in flags:
     os.environ["XLA_FLAGS"] = f"{flags} {_EMITTERS}=false".strip()
@@ -34,4 +36,5 @@ def keep_programs() -> None:
 
 
 def _version(package):
-  return tuple(map(int, importlib.metadata.version(package).split(".")[:2]))
+  numbers = re.findall(r"\d+", importlib.metadata.version(package))
+  return tuple(map(int, numbers[:3]))

@@ -17,7 +17,8 @@ FLAG = "--xla_cpu_use_fusion_emitters"
     ("", "0.10.2", f"{FLAG}=false"),
     ("--some", "0.7.0", f"--some {FLAG}=false"),
     (f"{FLAG}=true", "0.10.2", f"{FLAG}=true"),
-    ("--some", "0.13.0", "--some"),
+    ("", "0.11.0", f"{FLAG}=false"),
+    ("--some", "0.11.1", "--some"),
     ("", "1.0.0.dev20270101", ""),
   ],
 )
