@@ -21,8 +21,8 @@
 | `turntable.gif` | textured and clay, swinging from side to side |
 
 The two `_gan` files are written when there is a GAN to project with. Min and
-max are the camera's depth range (0.9 and 1.1); 0 in `depth.png` is farthest.
-Pictures under 128 pixels are enlarged to 128. With an object mask the
+max are the camera's depth range (by default 0.9 and 1.1); 0 in `depth.png` is
+farthest. Pictures under 128 pixels are enlarged to 128. With an object mask the
 background of the meshes is left out.
 """
 

@@ -219,7 +219,7 @@ class GroupLoop:
       if name in self.failed:
         continue
       params = spread.take(fit.params, Kind.OWN, row)
-      values = results.report_stage(
+      stage = results.report_stage(
         result_folder(context.workdir, name) / "stages" / str(phase.stage),
         context.inputs.system,
         context.inputs.frozen,
@@ -230,8 +230,11 @@ class GroupLoop:
         context.inputs.heldout,
       )
       context.report.scalars(
-        phase.stage, {f"{name}/stage/{k}": v for k, v in values.items()}
+        phase.stage,
+        {f"{name}/stage/{k}": v for k, v in stage.figures.items()},
       )
+      if context.config.run.log_images:
+        context.report.images(phase.stage, {f"{name}/stage": stage.preview})
       if name == JOINT:
         provenance = {"config": context.config.to_dict(), "stage": phase.stage}
         save_networks(

@@ -11,7 +11,7 @@ Stage files of a task (`<workdir>/results/<task>/stages/`):
 import math
 import pathlib
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -34,6 +34,18 @@ Row = dict[str, float]
 _SHOWN = 8  # pictures in the sheet of a stage
 _FOLLOWED = 16  # pictures, and
 _BATCHES = 4  # batches of samples of each, that diagnostics are made from
+
+
+class Stage(NamedTuple):
+  """What a stage came to.
+
+  Attributes:
+    figures: see `report_stage`.
+    preview: in [-1, 1], a row per picture: see the top of this file.
+  """
+
+  figures: Row
+  preview: Float[np.ndarray, "h w 3"]
 
 
 def figures(
@@ -83,7 +95,7 @@ def report_stage(
   canonical: list[Reconstruction],
   truths: list[GroundTruth | None],
   heldout: list[SourcePicture],
-) -> Row:
+) -> Stage:
   """Writes the picture and the numbers of a stage.
 
   Args:
@@ -97,13 +109,15 @@ def report_stage(
     heldout: pictures with true depth that were not fitted.
 
   Returns:
-    See `diagnostics.summarize`; `depth_variety`, if there are several pictures,
-    of their canonical depths (`diagnostics.variety`); `side` and `mad`, means
-    over the pictures with true depth; `heldout_side` and `heldout_mad`, of
-    predictions.
+    The same. The numbers: see `diagnostics.summarize`; `depth_variety`, if
+    there are several pictures, of their canonical depths
+    (`diagnostics.variety`); `side` and `mad`, means over the pictures with true
+    depth; `heldout_side` and `heldout_mad`, of predictions.
   """
-  preview = [programs.preview(system, params, p) for p in pictures[:_SHOWN]]
-  save_image(path.with_suffix(".png"), np.concatenate(preview))
+  preview = np.concatenate(
+    [programs.preview(system, params, p) for p in pictures[:_SHOWN]]
+  )
+  save_image(path.with_suffix(".png"), preview)
 
   row = _follow(system, frozen, params, pictures, canonical)
   known = [
@@ -124,7 +138,7 @@ def report_stage(
     for name in ERRORS if errors else ():
       row[prefix + name] = float(np.mean([error[name] for error in errors]))
   write_json(path.with_suffix(".json"), row)
-  return row
+  return Stage(row, preview)
 
 
 def _follow(system, frozen, params, pictures, canonical) -> Row:

@@ -1,8 +1,10 @@
 import importlib
 import pathlib
+import re
 
 import pytest
 
+from gan2shape_jax import config as config_module
 from gan2shape_jax import parsing
 from gan2shape_jax.config import PARSERS, default_config, validate
 from gan2shape_jax.errors import UserError
@@ -15,14 +17,25 @@ CONFIGS = sorted(pathlib.Path("configs").glob("*.py"))
 def test_configurations_hold_the_default_fields_and_are_locked(path):
   config = importlib.import_module(f"configs.{path.stem}").get_config()
   assert config.is_locked
-
-  def names(node, prefix=""):
-    for name, value in node.items():
-      yield prefix + name
-      if hasattr(value, "items"):
-        yield from names(value, f"{prefix}{name}.")
-
   assert set(names(config)) == set(names(default_config()))
+
+
+def names(node, prefix=""):
+  for name, value in node.items():
+    yield prefix + name
+    if hasattr(value, "items"):
+      yield from names(value, f"{prefix}{name}.")
+
+
+@pytest.mark.parametrize("field", list(names(default_config())))
+def test_every_field_is_read(field):
+  package = pathlib.Path(config_module.__file__).parent
+  read = rf"\.{field.rpartition('.')[2]}\b"
+  assert any(
+    re.search(read, path.read_text())
+    for path in package.rglob("*.py")
+    if path != pathlib.Path(config_module.__file__)
+  )
 
 
 def test_all_problems_are_told_at_once():

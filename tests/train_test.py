@@ -8,6 +8,7 @@ import re
 import jax
 import numpy as np
 import pytest
+from tensorboardX.proto.event_pb2 import Event
 from tiny_inputs import SIZE, write_inputs, write_pictures
 
 from configs import tiny
@@ -98,6 +99,29 @@ def test_each_picture_has_its_results(finished):
     stages = {path.name for path in (folder / "stages").iterdir()}
     numbers = {f"{stage}.{kind}" for stage in "012" for kind in ("png", "json")}
     assert stages == {"inversion.png", *numbers}
+
+
+def test_tensorboard_shows_how_the_shapes_grow(finished):
+  workdir, rows = finished
+  images = [
+    (value.tag, event.step)
+    for path in (workdir / "logs").iterdir()
+    for event in read_events(path)
+    for value in event.summary.value
+    if value.HasField("image")
+  ]
+  tags = {f"{name}/stage" for name in rows}
+  assert len(images) == 3 * len(tags)
+  assert set(images) == {(tag, stage) for tag in tags for stage in range(3)}
+
+
+def read_events(path):
+  """Records are framed by a length of 8 bytes and checksums of 4."""
+  content = path.read_bytes()
+  while content:
+    size = int.from_bytes(content[:8], "little")
+    yield Event.FromString(content[12 : 12 + size])
+    content = content[16 + size :]
 
 
 def test_finished_pictures_are_not_fitted_again(config, finished, monkeypatch):
