@@ -58,13 +58,12 @@ def default_config() -> ConfigDict:
   config.weights.light = ""
   config.weights.parsing = ""  # network of data.mask = "parse"
 
-  # Which classes of that network are the object (section 5 of the facts about
-  # the method, GAN2Shape model.py:382-413).
+  # Which classes of that network are the object (GAN2Shape model.py:382-413).
   config.parsing = ConfigDict()
   config.parsing.network = "bisenet"  # bisenet | pspnet_voc | pspnet_ade20k
   config.parsing.whole = ()  # classes that are the object
   config.parsing.half = ()  # classes that count half
-  config.parsing.normalize = False  # by ImageNet's statistics first (Q11)
+  config.parsing.normalize = False  # by ImageNet's statistics first
 
   # In what the frozen networks (GAN, perceptual distance) convolve: bfloat16
   # halves their memory. All that is trained, rendered or compared is float32.
@@ -78,7 +77,7 @@ def default_config() -> ConfigDict:
   config.camera.depth_max = 1.1
   config.camera.rotation_center = 1.0  # depth of the centre of rotation
   config.camera.border_depth = 1.04  # depth of the outer columns
-  config.camera.border_weight = 1.0  # 1.02 for parity with the reference (Q2)
+  config.camera.border_weight = 1.0  # the reference has 1.02
   # The surface is torn where neighbouring depths differ by more (scene units);
   # 0 never tears it, as in the paper.
   config.camera.tear = 0.0
@@ -110,7 +109,7 @@ def default_config() -> ConfigDict:
   config.networks.encoder_width = 32
   config.networks.relative_encoding = False  # E(x) - E(GAN image)
   # The latent offset enters the mapping network at layer (layers - this);
-  # the list of layers starts with the normalisation, so 2 runs three (Q7).
+  # the list of layers starts with the normalisation, so 2 runs three.
   config.networks.offset_layers = 2
 
   # The ellipsoid that the depth network is first fitted to.

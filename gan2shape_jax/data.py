@@ -284,7 +284,7 @@ def as_w_plus(
   """Returns a latent of any customary shape as one row for each layer.
 
   Args:
-    latent: (c,), (1, c), (n, c) or (1, n, c); one row serves all layers (Q25).
+    latent: (c,), (1, c), (n, c) or (1, n, c); one row serves all layers.
     n_latent: layers of the generator.
 
   Raises:

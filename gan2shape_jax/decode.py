@@ -39,7 +39,7 @@ def clamp_border(
     border_depth: the depth of the border in scene units, 1.04 by default in
       the reference.
     weight: share of `border_depth`. The reference's 1.02 lets -0.02 of the
-      depth through (GAN2Shape model.py:472-474, method quirk Q2).
+      depth through (GAN2Shape model.py:472-474).
     columns: how many columns of each side; rows are never clamped.
   """
   column = jnp.arange(depth.shape[1])

@@ -17,8 +17,8 @@ def beside(path: Path, folder: str) -> Path:
   """Returns `path` with its last folder named 'image' replaced by `folder`.
 
   Only a whole path component counts and only the one nearest to the file
-  (the reference replaces every occurrence of the letters, Q27). Without such
-  a component the folder is looked for beside the file.
+  (docs/differences.md, 17). Without such a component the folder is looked for
+  beside the file.
   """
   parts = list(path.parts)
   for i in reversed(range(len(parts) - 1)):

@@ -90,7 +90,7 @@ def latent_offset(offset: Float[Array, "*b n"]) -> Float[Array, ""]:
   """Mean square of the mapped latent offset.
 
   As GAN2Shape model.py:625 has it; equation 3 of the paper writes the norm of
-  the encoder's output instead (method quirk Q8).
+  the encoder's output instead (docs/differences.md, 9).
   """
   return jnp.mean(jnp.square(offset))
 

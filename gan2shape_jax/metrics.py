@@ -25,7 +25,7 @@ def evaluate_depth(
 
   GAN2Shape model.py:546-559. Both masks are eroded by a pixel. Unlike the
   reference's in flip mode, the prediction's mask is that of the plain rendering
-  alone (method quirk Q31).
+  alone (docs/differences.md, 26).
 
   Args:
     depth_view: predicted depth, rendered in the picture's view.

@@ -69,7 +69,7 @@ class MaskRule:
     half: classes that count half.
     normalize: whether the parser sees pictures standardised by ImageNet's
       statistics. It was trained so; but where the reference leaves it out
-      (method quirk Q11), so do we, because its thresholds were tuned on that.
+      (docs/differences.md, 14), so do we: its thresholds were tuned on that.
   """
 
   parser: str

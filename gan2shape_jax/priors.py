@@ -93,8 +93,8 @@ def ellipsoid_depth(
 
   Depth is `near` at the box's centre and exactly `far` on the inscribed
   ellipse and outside of it. The rows are squeezed about the box's centre,
-  where the reference squeezes about the image's (GAN2Shape model.py:322-337,
-  method quirk Q10).
+  where the reference squeezes about the image's (GAN2Shape model.py:322-337;
+  docs/differences.md, 13).
 
   Args:
     box: where the object is, pixels.
@@ -148,7 +148,7 @@ def sample_view(
     key: random key.
     prior: the distribution.
     view_scale: factor on the yaw's deviation from its mean. The reference
-      multiplies the mean as well (GAN2Shape model.py:357, method quirk Q17).
+      multiplies the mean as well (GAN2Shape model.py:357).
   """
   normal = jax.random.normal(key, (6,))
   deviation = jnp.matmul(

@@ -107,7 +107,7 @@ def swing_angles(max_yaw: float, count: int) -> np.ndarray:
 
 
 def relights(light: Light, alpha: float | Float[Array, ""]) -> Light:
-  """Twenty lights around that of the picture (method: the relight grid).
+  """Twenty lights around that of the picture (the reference's grid).
 
   Diffuse light grows by r in {0.3, 0.6} (outermost), the direction is
   (x, y, 1) with y in {0, 0.6} and x from -1.5 to 1.5 (innermost).
@@ -220,9 +220,9 @@ def make_gallery(
   Args:
     reconstruction: of one picture.
     camera: the camera of its depth.
-    max_yaw: of the rotations, radians (method: 70 degrees, buildings and cars
-      45).
-    max_pitch: of the rotations, radians (method: 20 degrees).
+    max_yaw: of the rotations, radians (the reference: 70 degrees, buildings and
+      cars 45).
+    max_pitch: of the rotations, radians (the reference: 20 degrees).
     alpha: see `relights`.
     size: side of the mesh frames, pixels.
     swing_count: frames of half a turntable period.

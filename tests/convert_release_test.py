@@ -189,7 +189,7 @@ def test_nothing_to_convert(tmp_path, capsys):
   assert "no file of the release" in capsys.readouterr().err
 
 
-# --- Shapes of latents (Q25) and of distributions. ----------------------------
+# --- Shapes of latents and of distributions. ----------------------------------
 
 
 def read(tmp_path, content, name="000007.pt"):

@@ -102,7 +102,7 @@ def test_count_limits_the_features(params):
   np.testing.assert_array_equal(one[0], two[0])
 
 
-# method.md section 3.
+# Parameters of the original networks.
 @pytest.mark.parametrize(
   ("arch", "total", "features"),
   [

@@ -118,7 +118,7 @@ def test_pictures_take_turns_in_shuffled_epochs():
 
 
 def test_prior_is_fitted_to_every_picture():
-  """The reference fits it to the first picture only (method quirk Q15)."""
+  """The reference fits it to the first one only (docs/differences.md, 20)."""
   _, rows = run_phase(
     Phase("prior", 0, 60), length=60, on_device=False, pictures=several(3)
   )
@@ -127,7 +127,7 @@ def test_prior_is_fitted_to_every_picture():
 
 
 def test_joint_samples_keep_the_light_of_their_picture():
-  """The reference relights all with the last one's strengths (quirk Q14)."""
+  """The reference relights all with the last one's strengths."""
   system, (params, _) = tiny_system(), weights()
   pictures = several(3)
   _, _, data = begin(Phase("project", 1, 1), pictures)

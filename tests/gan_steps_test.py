@@ -23,7 +23,7 @@ def first_update(adam, gradient):
 
 
 def test_adam_has_the_references_corrected_settings():
-  """method.md section 11: learning rates and second betas."""
+  """Learning rates and second betas of rosinality train.py, of lazy terms."""
   for adam, rate, beta in zip(
     optimizers(Hyper()),
     (0.0016, 0.00188235),

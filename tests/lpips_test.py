@@ -69,7 +69,7 @@ def test_the_gradient_is_that_of_finite_differences(params):
 
 @pytest.mark.parametrize("dead", [range(1, 6), (5,)])
 def test_features_of_zero_have_a_finite_gradient(params, dead):
-  """The published normalisation has none (method quirk Q9)."""
+  """The published normalisation has none."""
   params = dict(params)
   for block in dead:
     last = f"conv{block}_{2 if block < 3 else 3}"

@@ -81,7 +81,7 @@ def test_ellipsoid_equals_its_definition(sides):
 
 
 def test_ellipsoid_is_near_in_the_middle_and_far_from_the_rim_on():
-  # The box whose centre the reference moves (method quirk Q10).
+  # The box whose centre the reference moves (docs/differences.md, 13).
   depth = priors.ellipsoid_depth(
     box_of(30, 126, 30, 100), 128, near=0.91, far=1.02
   )

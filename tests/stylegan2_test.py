@@ -210,7 +210,7 @@ def test_gradient_of_a_zero_latent_is_finite(params):
   assert np.isfinite(grad).all()
 
 
-# method.md section 3: checkpoint sizes of the reference.
+# Sizes of the original checkpoints.
 @pytest.mark.parametrize(
   ("arch", "rows", "maps", "total", "mapping"),
   [

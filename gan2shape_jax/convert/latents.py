@@ -2,8 +2,8 @@
 
 GAN2Shape's generate.py saves an array, others a dictionary with `latent`;
 rosinality's projector saves a dictionary from picture names to such
-dictionaries (method quirk Q25). Noise maps beside a latent are left out: the
-method uses those of the generator.
+dictionaries. Noise maps beside a latent are left out: the method uses those of
+the generator.
 """
 
 import pathlib

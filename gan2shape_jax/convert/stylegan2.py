@@ -89,7 +89,10 @@ def _read(file):
 
 
 def _with_noise(gan: GanFile) -> tuple[GanFile, list[str]]:
-  """A fixed set of noise maps where the file has none (method quirk Q24)."""
+  """A fixed set of noise maps where the file has none.
+
+  See docs/differences.md, 11.
+  """
   leaves = [x for x in generator_leaves(gan.arch) if x.kind == "noise"]
   table = gan.schemes[0].table(leaves)
   if not table or any(entry.name in gan.generator for entry in table.values()):

@@ -71,8 +71,8 @@ def distance(a: Features, b: Features) -> Float[Array, ""]:
 def _unit(x):
   """Vectors of length 1, or 0 where they are 0.
 
-  The published x / (|x| + 1e-10) has no gradient at 0 (method quirk Q9); there
-  it is that of x here, which the ReLU before stops.
+  The published x / (|x| + 1e-10) has no gradient at 0 (docs/differences.md,
+  10); there it is that of x here, which the ReLU before stops.
   """
   squares = jnp.square(x).sum(-1, keepdims=True)
   length = jnp.sqrt(jnp.where(squares > 0, squares, 1.0))

@@ -100,7 +100,7 @@ class ResidualBlock(nn.Module):
   """Halves the sides; main path and shortcut both start from ReLU(x).
 
   The reference's shortcut sees the rectified input because its first ReLU
-  works in place (method quirk Q1); released weights rely on it.
+  works in place (docs/differences.md, 7); released weights rely on it.
   """
 
   features: int

@@ -68,7 +68,7 @@ class ResidualBlock(nn.Module):
     self.conv_sc = nn.Conv2d(inputs, outputs, 1)
 
   def forward(self, x):
-    x = x.relu()  # The shortcut sees it too (Q1).
+    x = x.relu()  # The shortcut sees it too (docs/differences.md, 7).
     main = self.conv2(self.conv1(x).relu())
     return main + self.conv_sc(F.avg_pool2d(x, 2))
 
