@@ -12,13 +12,15 @@ def choose_emitters() -> None:
 
   These take twice as long to compile the steps, and as much memory again, for
   programs that are not faster (docs/performance.md). JAX must not have been
-  used before. What `XLA_FLAGS` says of it counts.
+  used before. What `XLA_FLAGS` says of it counts, and so does a file of flags
+  that it names.
   """
   # XLA ends a process that names a flag which it does not know. From jaxlib
   # 0.11.1 on there is no other way.
-  known = _version("jaxlib") < (0, 11, 1)
-  flags = os.environ.get("XLA_FLAGS", "")
-  if known and _EMITTERS not in flags:
+  known = _jaxlib_version() < (0, 11, 1)
+  flags = os.environ.get("XLA_FLAGS", "").strip()
+  is_file = flags and not flags.startswith("-")
+  if known and not is_file and _EMITTERS not in flags:
     os.environ["XLA_FLAGS"] = f"{flags} {_EMITTERS}=false".strip()
 
 
@@ -35,6 +37,6 @@ def keep_programs() -> None:
   jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
 
 
-def _version(package):
-  numbers = re.findall(r"\d+", importlib.metadata.version(package))
+def _jaxlib_version():
+  numbers = re.findall(r"\d+", importlib.metadata.version("jaxlib"))
   return tuple(map(int, numbers[:3]))

@@ -19,6 +19,7 @@ FLAG = "--xla_cpu_use_fusion_emitters"
     (f"{FLAG}=true", "0.10.2", f"{FLAG}=true"),
     ("", "0.11.0", f"{FLAG}=false"),
     ("--some", "0.11.1", "--some"),
+    ("flags.txt", "0.10.2", "flags.txt"),
     ("", "1.0.0.dev20270101", ""),
   ],
 )
