@@ -10,10 +10,10 @@ _EMITTERS = "--xla_cpu_use_fusion_emitters"
 def choose_emitters() -> None:
   """Has XLA compile for the CPU the way that it did before fusion emitters.
 
-  These take twice as long to compile the steps, and as much memory again, for
-  programs that are not faster (docs/performance.md). JAX must not have been
-  used before. What `XLA_FLAGS` says of it counts, and so does a file of flags
-  that it names.
+  These take up to twice as long to compile the steps, and nearly twice the
+  memory, for programs that are not faster (docs/performance.md). JAX must not
+  have been used before. What `XLA_FLAGS` says of it counts, and so does a file
+  of flags that it names.
   """
   # XLA ends a process that names a flag which it does not know. From jaxlib
   # 0.11.1 on there is no other way.
