@@ -35,12 +35,8 @@ compilation.choose_emitters()
 def pytest_collection_modifyitems(items):
   """Sorts the tests as said above; a long one last would run alone."""
 
-  def place(item):
-    return (
-      _LONG.index(item.path.name) if item.path.name in _LONG else len(_LONG)
-    )
-
-  items.sort(key=place)
+  places = {name: place for place, name in enumerate(_LONG)}
+  items.sort(key=lambda item: places.get(item.path.name, len(_LONG)))
 
 
 @pytest.fixture(autouse=True, scope="module")
