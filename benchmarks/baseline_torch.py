@@ -22,7 +22,7 @@ import time
 import jax
 from workload import load_config, load_workload, make_parser, make_step
 
-from gan2shape_jax import compilation
+from gan2shape_jax import runtime
 from gan2shape_jax.errors import UserError
 
 STEPS = {"step1": "albedo", "step2": "project", "step3": "shape"}
@@ -117,7 +117,7 @@ def main():
     "--threads", type=int, default=os.cpu_count(), metavar="N"
   )
   options = parser.parse_args()
-  compilation.choose_emitters()
+  runtime.prepare()
   limit_threads(options.threads)
   jax.config.update("jax_platforms", "cpu")
   try:

@@ -22,7 +22,7 @@ from pathlib import Path
 import jax
 from workload import load_config
 
-from gan2shape_jax import compilation, train
+from gan2shape_jax import runtime, train
 from gan2shape_jax.errors import UserError
 
 EVENTS = {
@@ -71,7 +71,7 @@ def main():
   parser.add_argument("--show", type=int, default=15, metavar="N")
   parser.add_argument("--json", metavar="FILE", help="write the figures here")
   options = parser.parse_args()
-  compilation.choose_emitters()
+  runtime.prepare()
   jax.config.update("jax_enable_compilation_cache", False)
   listener = Listener()
   begin, processor = time.perf_counter(), time.process_time()

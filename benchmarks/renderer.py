@@ -23,7 +23,7 @@ import numpy as np
 # Run as a script, python puts benchmarks/ first on the path.
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from gan2shape_jax import compilation, render
+from gan2shape_jax import render, runtime
 from gan2shape_jax.render import fragments, rasterize
 
 
@@ -134,7 +134,7 @@ def main():
   parser.add_argument("--views", type=int, default=16)
   parser.add_argument("--json", metavar="FILE", help="write the figures here")
   options = parser.parse_args()
-  compilation.choose_emitters()
+  runtime.prepare()
   print(f"{jax.devices()[0].device_kind}, {options.views} views, ms per batch")
   print(
     "size   warp: fwd  fwd+bwd   naive: fwd  fwd+bwd   speedup  bwd/fwd  off"

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from absl import app, flags, logging
 from ml_collections import ConfigDict, config_flags
 
-from gan2shape_jax import compilation
+from gan2shape_jax import runtime
 from gan2shape_jax.errors import UserError
 from gan2shape_jax.outcome import Outcome
 
@@ -36,8 +36,8 @@ def run(
       raise UserError(f"unexpected argument {argv[1]!r}; options start with --")
     # Orbax logs the tracebacks of failures that it raises as well.
     logging.set_verbosity(logging.FATAL)
-    compilation.choose_emitters()
-    compilation.keep_programs()
+    runtime.prepare()
+    runtime.keep_programs()
     workdir = FLAGS.workdir or os.path.join("results", config_name() + suffix)
     program(FLAGS.config, pathlib.Path(workdir))
 

@@ -14,7 +14,7 @@ import tempfile
 
 import pytest
 
-from gan2shape_jax import compilation
+from gan2shape_jax import runtime
 
 _LONG = (
   "resume_test.py",
@@ -29,7 +29,7 @@ os.environ.setdefault(
 )
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
 os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
-compilation.choose_emitters()
+runtime.prepare()
 
 
 def pytest_collection_modifyitems(items):
