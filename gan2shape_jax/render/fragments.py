@@ -39,8 +39,7 @@ _RIM = 1e-3
 # and the rounding of their corners decides what they cover.
 _MIN_AREA = 1e-6
 # Slots per chunk, in pixels of the view; ordinary depth needs 2 to 4 per pixel.
-_CPU_BUDGET = 1
-_BUDGET = 4
+_BUDGET = 3
 # The key of a pixel that no fragment has reached, and a column off any screen.
 _EMPTY = np.int32(np.iinfo(np.int32).max)
 _FAR_COLUMN = 2.0**20
@@ -62,41 +61,15 @@ def find_faces(
   Returns:
     int32 face numbers, without a gradient.
   """
-  # One view at a time stays in the CPU's cache: 2 to 3 times faster.
-  one_by_one = jax.custom_batching.sequential_vmap(
-    functools.partial(_find_faces, view=view, budget=_CPU_BUDGET)
-  )
-  all_at_once = functools.partial(_find_faces, view=view, budget=_BUDGET)
-  return lax.platform_dependent(
-    lax.stop_gradient(points), torn, cpu=one_by_one, default=all_at_once
-  )
-
-
-def face_corners(
-  face: Int[Array, "*n"], shape: tuple[int, int]
-) -> tuple[Int[Array, "*n"], ...]:
-  """Vertex numbers i * w + j of a face's corners, and its kind.
-
-  The right angle comes first, then the corner along u and the one along v.
-  """
-  height, width = shape
-  kind = (face >= height * width).astype(jnp.int32)
-  corner = face - kind * (height * width - width - 1)
-  step = 1 - 2 * kind
-  return corner, corner + step, corner + step * width, kind
-
-
-def _find_faces(points, torn, *, view, budget):
-  """find_faces with `budget` slots per pixel and chunk."""
   size, shape = view.image_size, points.shape[:2]
-  vertices = _project(points, view)
+  vertices = _project(lax.stop_gradient(points), view)
   boxes = _face_boxes(vertices, torn, size)
   face_bits = (boxes.count.size - 1).bit_length()
   depth_key = _depth_quantiser(vertices.inverse_z, 31 - face_bits)
   end = jnp.cumsum(boxes.count)
   start = end - boxes.count
   faces = jnp.arange(end.size)
-  slots = jnp.arange(budget * size**2)
+  slots = jnp.arange(_BUDGET * size**2)
 
   def unfinished(state):
     return state[0] < end[-1]
@@ -124,6 +97,20 @@ def _find_faces(points, torn, *, view, budget):
   _, nearest = lax.while_loop(unfinished, draw_chunk, (jnp.int32(0), nearest))
   face = nearest & ((1 << face_bits) - 1)
   return jnp.where(nearest == _EMPTY, -1, face).reshape(size, size)
+
+
+def face_corners(
+  face: Int[Array, "*n"], shape: tuple[int, int]
+) -> tuple[Int[Array, "*n"], ...]:
+  """Vertex numbers i * w + j of a face's corners, and its kind.
+
+  The right angle comes first, then the corner along u and the one along v.
+  """
+  height, width = shape
+  kind = (face >= height * width).astype(jnp.int32)
+  corner = face - kind * (height * width - width - 1)
+  step = 1 - 2 * kind
+  return corner, corner + step, corner + step * width, kind
 
 
 class _Vertices(NamedTuple):
