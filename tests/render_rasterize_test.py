@@ -156,14 +156,16 @@ def test_several_chunks_of_fragments_give_the_same_faces(monkeypatch):
   """The budget is about speed; views that are done wait for the others."""
   camera = render.Camera(SIZE)
   depth = jnp.asarray(oracle.scene("step", SIZE))
-  points = jnp.stack([
-    render.transform_points(
-      render.depth_to_points(depth, camera),
-      render.pose_from_angles(*map(jnp.asarray, oracle.view(name))),
-      camera,
-    )
-    for name in ("identity", "yaw 60")
-  ])
+  points = jnp.stack(
+    [
+      render.transform_points(
+        render.depth_to_points(depth, camera),
+        render.pose_from_angles(*map(jnp.asarray, oracle.view(name))),
+        camera,
+      )
+      for name in ("identity", "yaw 60")
+    ]
+  )
   torn = jnp.zeros((SIZE, SIZE), bool)
 
   def find(budget):
