@@ -29,7 +29,7 @@ os.environ.setdefault(
 )
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
 os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
-runtime.prepare()
+runtime.choose_emitters()
 
 
 def pytest_collection_modifyitems(items):
