@@ -22,7 +22,7 @@ def keep_memory() -> None:
 
   XLA's CPU back end takes memory for the intermediate results of a program
   anew each time that it runs, as one block. Blocks of 32 MB and more glibc has
-  from the kernel and gives back, which clears each page every time: a quarter
+  from the kernel and gives back, which clears each page every time: a fifth
   of an iteration of steps 2 and 3 (docs/performance.md). On the heap the block
   is found again, if threads do not have heaps of their own: those end at 64 MB.
 

@@ -29,11 +29,17 @@ def compile_warp(benchmark, warp, size):
   return program.lower(*arguments).compile(), arguments
 
 
-def test_a_fortieth_of_the_work_of_the_plain_z_buffer(benchmark):
+def test_agrees_with_the_plain_z_buffer(benchmark):
   warp, arguments = compile_warp(benchmark, render.warp_depth, 32)
   naive, _ = compile_warp(benchmark, benchmark.naive_warp, 32)
   np.testing.assert_allclose(warp(*arguments), naive(*arguments), atol=1e-4)
-  assert naive.cost_analysis()["flops"] > 40 * warp.cost_analysis()["flops"]
+
+
+def test_a_hundredth_of_the_work_of_the_plain_z_buffer(benchmark):
+  # The demo's size: the work of the one grows with the square of the other's.
+  warp, _ = compile_warp(benchmark, render.warp_depth, 64)
+  naive, _ = compile_warp(benchmark, benchmark.naive_warp, 64)
+  assert naive.cost_analysis()["flops"] > 100 * warp.cost_analysis()["flops"]
 
 
 def test_work_and_memory_grow_as_the_picture_does(benchmark):
