@@ -13,7 +13,7 @@ from collections.abc import Callable
 from absl import app, flags, logging
 from ml_collections import ConfigDict, config_flags
 
-from gan2shape_jax import runtime
+from gan2shape_jax import runtime, scores
 from gan2shape_jax.errors import UserError
 from gan2shape_jax.outcome import Outcome
 
@@ -49,8 +49,16 @@ def run(
 
 
 def conclude(outcome: Outcome) -> None:
-  """Ends a program: with 1, and the reasons, if pictures failed."""
+  """Ends a program: prints what it measured; exits with 1 if pictures failed.
+
+  Figures are there where true shapes are; of failures it says the reasons.
+  """
+  from gan2shape_jax import hosts
+
   rows, failed = outcome
+  table = scores.summarize(rows)
+  if table and hosts.is_first():
+    print(scores.format_means(table, len(rows)), flush=True)
   if not failed:
     return
   reasons = "".join(f"\n  - {reason}" for reason in failed.values())

@@ -25,10 +25,10 @@ from typing import Any
 from absl import flags
 from ml_collections import ConfigDict
 
-from gan2shape_jax import cli, programs
+from gan2shape_jax import cli, programs, scores
 from gan2shape_jax.atomic import writing
 from gan2shape_jax.errors import UserError
-from gan2shape_jax.methods import ERRORS, FIGURES, METHODS
+from gan2shape_jax.methods import METHODS
 from gan2shape_jax.outcome import Outcome
 
 FLAGS = flags.FLAGS
@@ -72,8 +72,8 @@ def main(config: ConfigDict, workdir: pathlib.Path) -> None:
   name = f"{split}_{asymmetry}_{first}-{last}"
   folder = workdir / ("fits" if FLAGS.fit else "predictions") / name
   rows, failed = run(config, folder)
-  table = summarize(rows)
-  print(format_table(table, rows))
+  table = scores.summarize(rows)
+  print(scores.format_pictures(table, rows))
   picture = draw(config, folder, rows)
   with writing(workdir, "--workdir"):
     write_json(
@@ -93,54 +93,6 @@ def parse_heads(text: str) -> tuple[str, int, int]:
   if not match or int(match[3] or match[2]) < int(match[2]):
     raise UserError(f"--heads={text}: write SPLIT:FIRST-LAST, as in test:0-7")
   return match[1], int(match[2]), int(match[3] or match[2])
-
-
-def summarize(
-  rows: dict[str, dict[str, float]],
-) -> dict[str, dict[str, float]]:
-  """Means over heads by method, and the gain over the prior as a fraction.
-
-  Args:
-    rows: figures of the heads, as in metrics.json.
-  """
-  table = {}
-  for method, prefix in METHODS.items():
-    if not all(prefix + "side" in row for row in rows.values()):
-      continue
-    table[method] = {
-      name: sum(row[prefix + name] for row in rows.values()) / len(rows)
-      for name in FIGURES
-    }
-  prior = table["prior"]
-  for row in table.values():
-    for name in ERRORS:
-      row[f"{name}_gain"] = 1 - row[name] / prior[name]
-  return table
-
-
-def format_table(
-  table: dict[str, dict[str, float]], rows: dict[str, dict[str, float]]
-) -> str:
-  """The means, then the last method head by head."""
-  last = METHODS[list(table)[-1]]
-  lines = [
-    f"{'mean of ' + str(len(rows)):<12}   SIDE   gain    MAD   gain"
-    "  relief  SIDE aligned  coverage"
-  ]
-  lines += [
-    f"{method:<12} {row['side']:.4f} {row['side_gain']:6.1%}"
-    f" {row['mad']:6.2f} {row['mad_gain']:6.1%}"
-    f" {row['relief']:7.2f} {row['side_aligned']:13.4f}"
-    f" {row['coverage']:9.1%}"
-    for method, row in table.items()
-  ]
-  lines += ["", f"{'head':<12}   SIDE (prior)      MAD (prior)"]
-  lines += [
-    f"{name:<12} {row[last + 'side']:.4f} ({row['prior_side']:.4f})"
-    f" {row[last + 'mad']:8.2f} ({row['prior_mad']:.2f})"
-    for name, row in rows.items()
-  ]
-  return "\n".join(lines)
 
 
 def draw(config: ConfigDict, folder: pathlib.Path, rows: dict[str, Any]) -> Any:

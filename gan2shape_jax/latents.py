@@ -52,11 +52,11 @@ def find_latents(
     if source.path.stem not in given and not paths[source.path.stem].exists()
   ]
   if missing:
-    settings, each = config.inversion, config.devices.fits
+    each = config.devices.fits
     spread = make_spread(jax.local_devices(), len(missing), each=each)
-    invert = make_inverter(settings, inputs.system, spread.mesh)
+    invert = make_inverter(config, inputs.system, spread.mesh)
     space = latent_space(inputs.gan.generator, inputs.gan.arch)
-    batches = _batches(missing, spread.count, settings, interrupt)
+    batches = _batches(missing, spread.count, config, interrupt)
     for batch, show in batches:
       # The last batch is filled up, so that programs fit.
       images = [source.image for source in batch]
@@ -80,26 +80,26 @@ def save_latent(path: pathlib.Path, latent: np.ndarray) -> None:
 
 
 def make_inverter(
-  settings: ConfigDict, system: System, mesh: Mesh | None = None
+  config: ConfigDict, system: System, mesh: Mesh | None = None
 ) -> Callable[..., Float[Array, "p n l"]]:
-  """The inverter of a run; `settings` is `config.inversion`."""
+  """The inverter of a run."""
   return inversion.make_inverter(
     synthesize=system.synthesize,
     features=system.features,
     n_latent=system.architecture.n_latent,
-    steps=settings.iterations,
-    steps_w_plus=settings.iterations_w_plus,
-    learning_rate=settings.learning_rate,
-    pixel_weight=settings.pixel,
-    regular_weight=settings.regular,
-    apart_weight=settings.apart,
+    steps=config.inversion.iterations,
+    steps_w_plus=config.inversion.iterations_w_plus,
+    learning_rate=config.inversion.learning_rate,
+    pixel_weight=config.inversion.pixel,
+    regular_weight=config.inversion.regular,
+    apart_weight=config.inversion.apart,
     mesh=mesh,
   )
 
 
-def _batches(missing, count, settings, interrupt):
+def _batches(missing, count, config, interrupt):
   """Yields batches of pictures, and what shows the progress of their search."""
-  steps = settings.iterations + settings.iterations_w_plus
+  steps = config.inversion.iterations + config.inversion.iterations_w_plus
   with Progress(steps * len(missing), active=is_first()) as progress:
     for first in range(0, len(missing), count):
       batch = missing[first : first + count]

@@ -1,4 +1,4 @@
-"""Object masks from networks that parse pictures (method section 5).
+"""Object masks from networks that parse pictures (GAN2Shape model.py).
 
 Pictures are [h, w, 3] in [-1, 1]. A mask is the object's share of each pixel,
 float32 in [0, 1].

@@ -103,7 +103,7 @@ def probe(
   system, frozen, sources = inputs.system, inputs.frozen, inputs.sources
   networks = inputs.pretrained
   space = latent_space(inputs.gan.generator, inputs.gan.arch)
-  invert = latents.make_inverter(config.inversion, system)
+  invert = latents.make_inverter(config, system)
   # Views in degrees and scene units: what the configuration does not allow,
   # such as shifts, is probed as well.
   decode_view = partial(

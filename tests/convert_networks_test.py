@@ -65,7 +65,7 @@ def test_the_tree_is_that_of_our_networks(tmp_path, content, write):
 
 @pytest.mark.parametrize("size", RELEASED)
 def test_indices_of_the_released_networks(size):
-  """Spot checks against the tables of method section 2."""
+  """Spot checks against GAN2Shape networks.py."""
   shapes = names_and_shapes(RELEASED[size])
   albedo, encoder = shapes["netA"], shapes["netEnc"]
   if size == 64:

@@ -30,25 +30,6 @@ def test_other_names_of_heads_are_refused(text):
     evaluate.parse_heads(text)
 
 
-def test_gains_are_over_the_mean_of_the_prior():
-  rows = {
-    str(i): {"side": 0.01 * i, "mad": 10.0 + i}
-    | {"prior_side": 0.04, "prior_mad": 20.0 + 4 * i}
-    | dict.fromkeys(("relief", "side_aligned", "coverage"), 0.5)
-    | dict.fromkeys(
-      ("prior_relief", "prior_side_aligned", "prior_coverage"), 0.7
-    )
-    for i in (1, 2)
-  }
-  table = evaluate.summarize(rows)
-  assert set(table) == {"prior", "fit"}
-  assert table["fit"]["side_gain"] == pytest.approx(1 - 0.015 / 0.04)
-  assert table["fit"]["mad_gain"] == pytest.approx(1 - 11.5 / 26)
-  assert table["prior"]["mad_gain"] == 0
-  text = evaluate.format_table(table, rows)
-  assert "62.5%" in text and "55.8%" in text
-
-
 def test_predictions_of_heads_that_it_makes(tmp_path, monkeypatch, capsys):
   params, _ = weights()
   arch = Architecture((8, 8, 8, 8), latent_size=8, mapping_layers=3)

@@ -1,6 +1,6 @@
 """Random StyleGAN2 weights under the names of each format.
 
-The lists of names and shapes follow method section 3 and NVIDIA's networks;
+The lists of names and shapes follow rosinality model.py and NVIDIA's networks;
 they are written independently of the package's tables.
 """
 

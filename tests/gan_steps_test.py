@@ -9,9 +9,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jax.sharding import AxisType
 
-from gan2shape_jax.gan.state import Hyper, optimizers
-from gan2shape_jax.gan.steps import mix_latents
+from gan2shape_jax.gan.state import Hyper, init_state, optimizers
+from gan2shape_jax.gan.steps import make_steps, mix_latents
+from gan2shape_jax.models.architecture import Architecture
 
 
 def first_update(adam, gradient):
@@ -57,6 +59,23 @@ def test_mixing_switches_once_from_the_first_to_the_second(probability):
     assert (np.diff(rows) >= 0).all()
     crossovers = (rows == 1).sum(1)
     assert set(np.asarray(crossovers)) == {1, 2, 3, 4, 5}
+
+
+def test_the_mean_of_path_lengths_begins_with_the_first():
+  arch, hyper = Architecture((4,), latent_size=4, mapping_layers=1), Hyper()
+  mesh = jax.make_mesh((1,), ("batch",), axis_types=(AxisType.Auto,))
+  update = make_steps(arch, hyper, mesh).path
+  fresh = init_state(jax.random.key(0), arch, hyper)
+
+  def path_mean(before):
+    state = fresh.replace(path_mean=jnp.asarray(before))
+    _, metrics = update(jax.tree.map(jnp.copy, state))
+    return metrics["path_mean"]
+
+  first = path_mean(0.0)
+  assert first > 0
+  np.testing.assert_allclose(path_mean(first), first, rtol=1e-5)
+  np.testing.assert_allclose(path_mean(2.0), 2 + 0.01 * (first - 2), rtol=1e-5)
 
 
 _ONE_ITERATION = """

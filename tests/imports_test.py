@@ -19,7 +19,7 @@ ALLOWED = {
   "config": (),
   "convert": ("models.architecture",),
   "data": ("types", "image_files", "masks"),
-  "cli": ("outcome", "runtime"),
+  "cli": ("hosts", "outcome", "runtime", "scores"),
   "decode": ("render",),
   "devices": (),
   "distributions": ("weights",),
@@ -57,6 +57,7 @@ ALLOWED = {
   "pretrained": ("models", "weights"),
   "runtime": (),
   "schedule": (),
+  "scores": ("methods",),
   "sheets": (),
   "inference": ("decode", "render", "system", "types"),
   "steps": (

@@ -1,7 +1,6 @@
 """The release of random weights has the sizes of the authors'.
 
-Numbers of parameters were counted in the original networks (method sections 2,
-3 and 5).
+Numbers of parameters were counted in the original networks.
 """
 
 import importlib

@@ -155,7 +155,7 @@ def test_image_size_must_be_a_power_of_two(image_size):
     build_networks(image_size)
 
 
-# --- PyTorch: the tables of method section 2, as Sequentials at 32 px. --------
+# --- PyTorch: the tables of GAN2Shape networks.py, as Sequentials at 32 px. ---
 
 
 def torch_autoencoder(nn, out_channels):

@@ -53,7 +53,7 @@ def test_the_pyramid_needs_a_map_that_splits():
 
 @pytest.mark.parametrize("name", parsing.PARSERS)
 def test_parameters_of_the_published_networks(name):
-  """Counts of method section 5, with what only training uses left out."""
+  """Counted in the originals, with what only training uses left out."""
   parser = parsing.PARSERS[name]
   shapes = jax.eval_shape(parser.init, jax.random.key(0))
   trained = [

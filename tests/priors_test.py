@@ -58,7 +58,7 @@ def test_edits_of_the_box(edits, expected):
 
 
 def ellipsoid_oracle(box, size, near, far, radius):
-  """Method section 4, pixel by pixel, with the rows squeezed about cy."""
+  """GAN2Shape model.py, pixel by pixel, with the rows squeezed about cy."""
   cy, cx = (box[0] + box[1]) / 2, (box[2] + box[3]) / 2
   rho = (box[3] - box[2]) / 2
   k = (box[1] - box[0]) / (box[3] - box[2])

@@ -3,7 +3,7 @@
 A dictionary with the state dictionaries netD (depth), netA (albedo), netV
 (view), netL (light) and netEnc (latent encoder). Each network is a
 `Sequential` called `network`, so that its weights are `network.{i}.weight`;
-the sizes follow from the last index and the shapes (method section 2).
+the sizes follow from the last index and the shapes (GAN2Shape networks.py).
 """
 
 from collections.abc import Iterator

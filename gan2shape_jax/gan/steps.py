@@ -143,8 +143,10 @@ def make_steps(arch: Architecture, hyper: Hyper, mesh: Mesh) -> Steps:
         w,
         split(jax.random.normal(direction_key, size)),
       )
-      shift = jax.lax.stop_gradient(jnp.mean(lengths) - state.path_mean)
-      mean = state.path_mean + hyper.path_decay * shift
+      now = jax.lax.stop_gradient(jnp.mean(lengths))
+      # From the first one on, lest a trained GAN (`Run.start`) is drawn to 0.
+      before = jnp.where(state.path_mean == 0, now, state.path_mean)
+      mean = before + hyper.path_decay * (now - before)
       penalty = jnp.mean(jnp.square(lengths - mean))
       return hyper.path_weight * hyper.path_every * penalty, (mean, penalty)
 

@@ -2,9 +2,9 @@
 
 Each maps ONE image, [size, size, 3] in [-1, 1], to raw outputs; `decode.py`
 turns them into scene quantities. Defaults are the reference's shapes
-(GAN2Shape networks.py; method section 2); a narrower network keeps the layers
-and GroupNorm's channels per group. Layers are named by the side of the map
-they produce, so that a table can rename converted weights.
+(GAN2Shape networks.py); a narrower network keeps the layers and GroupNorm's
+channels per group. Layers are named by the side of the map they produce, so
+that a table can rename converted weights.
 """
 # ruff: noqa: D102  # A network's `__call__` is described by its class.
 

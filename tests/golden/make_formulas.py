@@ -65,7 +65,7 @@ def masked_mean(x: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
 
 
 def losses() -> dict:
-  """Loss terms (method section 1 and 6) and their gradients."""
+  """Loss terms (GAN2Shape model.py, losses.py) and their gradients."""
   inputs = {k: tensor(v) for k, v in cases.loss_inputs().items()}
   for name in ("image", "coarse", "fine", "field"):
     inputs[name].requires_grad_()
@@ -95,7 +95,7 @@ def losses() -> dict:
 
 
 def normals(depth: torch.Tensor) -> torch.Tensor:
-  """Of a depth map [h, w], field of view 10 degrees (method section 1)."""
+  """Of a depth map [h, w], field of view 10 degrees (Unsup3d renderer)."""
   size = depth.shape[-1]
   focal = (size - 1) / (2 * math.tan(math.radians(5)))
   v, u = torch.meshgrid(*2 * [torch.arange(size).double()], indexing="ij")
@@ -113,7 +113,7 @@ def normals(depth: torch.Tensor) -> torch.Tensor:
 
 
 def depth_errors() -> dict:
-  """Errors of a depth map (method section 8)."""
+  """Errors of a depth map (GAN2Shape model.py, utils.py)."""
   inputs = {k: torch.tensor(v) for k, v in cases.depth_inputs().items()}
   eroded = [
     F.avg_pool2d(inputs[name][None, None], 3, 1, 1)[0, 0] > 0.99

@@ -1,4 +1,4 @@
-"""The five networks in PyTorch, from the tables of method section 2."""
+"""The five networks in PyTorch, laid out as in GAN2Shape networks.py."""
 
 import itertools
 

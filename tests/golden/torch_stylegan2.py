@@ -1,4 +1,4 @@
-"""StyleGAN2 in PyTorch, from its equations (method section 3).
+"""StyleGAN2 in PyTorch, from the equations of its paper.
 
 Written for parity tests: names of parameters are those of rosinality's files,
 the layers are plain PyTorch on NCHW tensors, and nothing is clever.
