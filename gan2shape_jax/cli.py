@@ -14,10 +14,21 @@ from absl import app, flags, logging
 from ml_collections import ConfigDict, config_flags
 
 from gan2shape_jax import runtime, scores
-from gan2shape_jax.errors import UserError
+from gan2shape_jax.errors import Interrupted, UserError
 from gan2shape_jax.outcome import Outcome
 
 FLAGS = flags.FLAGS
+
+# In flags, or in the file of a configuration.
+_MISTAKES = (
+  flags.Error,
+  AttributeError,
+  ImportError,
+  KeyError,
+  OSError,
+  SyntaxError,
+  TypeError,
+)
 
 
 def run(
@@ -43,6 +54,8 @@ def run(
 
   try:
     app.run(main, flags_parser=parse_flags)
+  except Interrupted as interrupted:
+    print(f"{interrupted}; the same command goes on from there", flush=True)
   except UserError as error:
     complain(str(error))
     sys.exit(2)
@@ -77,7 +90,8 @@ def parse_flags(argv: list[str]) -> list[str]:
   """Defines and parses the flags, which loads the configuration.
 
   Raises:
-    UserError: for a missing file, an unknown key or a value of a wrong type.
+    UserError: for a missing or faulty file, an unknown key or a value of a
+      wrong type.
   """
   try:
     # Reads the command line by itself, and may fail on it.
@@ -91,7 +105,7 @@ def parse_flags(argv: list[str]) -> list[str]:
     # A file that cannot be loaded is reported at the first use only.
     _ = FLAGS.config.is_locked
     return remaining
-  except (flags.Error, AttributeError, KeyError, TypeError, OSError) as error:
+  except _MISTAKES as error:
     message = " ".join(str(error).replace("\\'", "'").split()).strip("'\"")
     raise UserError(
       f"command line: {message} (the fields of a configuration and their"

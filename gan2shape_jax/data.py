@@ -48,7 +48,8 @@ class SourcePicture:
 
   Attributes:
     path: the picture's file; `path.stem` names its results.
-    number: its place in the list that names it.
+    number: its place among the pictures that were chosen from the list; keys
+      of its fit are drawn by it.
     image: float32 in [-1, 1].
     mask: the object's share of each pixel, in [0, 1].
     source_size: width of the file in px before the crop, to which the GAN's

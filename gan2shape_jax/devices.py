@@ -232,6 +232,9 @@ def make_spread(
   """
   if len(devices) % samples:
     raise ValueError(f"{len(devices)} devices are no multiple of {samples}")
+  # Side by side, so that a process has successive rows: JAX numbers the chips
+  # of a TPU slice line by line, across its hosts.
+  devices = sorted(devices, key=lambda device: device.process_index)
   count = min(len(devices) // samples, rows)
   if shared:
     while rows % count:

@@ -1,4 +1,4 @@
-"""The one exception that a program turns into a message and exit code 2."""
+"""What programs turn into a message: a mistake (exit code 2), a stop (0)."""
 
 
 class UserError(Exception):
@@ -6,3 +6,7 @@ class UserError(Exception):
 
   Everything else that is raised is a defect of ours and keeps its traceback.
   """
+
+
+class Interrupted(Exception):
+  """A run stopped because it was asked to; it has saved what it had."""

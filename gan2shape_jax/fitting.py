@@ -124,13 +124,17 @@ class Fitter:
       canonical: of the state that the phase before it ended with, if any.
     """
     if canonical is None or phase.step != "shape":
-      found = _program(self, inference.reconstruct, (Kind.OWN, Kind.ROWS))
-      canonical = _each(functools.partial(found, params), pictures)
+      canonical = self.reconstruct(params, pictures)
     start = _program(
       self, _enter, (Kind.OWN, Kind.OWN, Kind.FIXED), step=phase.step
     )
     optimizer, key, iteration, best = start(params, key, jnp.uint32(index))
     return Fit(params, optimizer, iteration, key, canonical, best)
+
+  def reconstruct(self, params: Params, pictures: Picture) -> Reconstruction:
+    """What the networks say of every picture, [n, p]."""
+    found = _program(self, inference.reconstruct, (Kind.OWN, Kind.ROWS))
+    return _each(functools.partial(found, params), pictures)
 
   def abstract(
     self, phase: Phase, pictures: Picture, key: PRNGKeyArray, params: Params

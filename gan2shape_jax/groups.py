@@ -28,12 +28,15 @@ class Group:
       where its pictures are.
     numbers: that tell the rows' networks apart, see `Fitter.begin`.
     shape: n and p of the arrays of all processes together.
+    pictures: names of all that the fits learn from, those of other processes
+      included.
   """
 
   grid: list[list[SourcePicture]]
   fits: dict[str, list[Place]]
   numbers: list[int] | int
   shape: list[int]
+  pictures: list[str]
 
   def at(self, place: Place) -> SourcePicture:
     """The picture at a place."""
@@ -64,18 +67,20 @@ def separate_group(sources: list[SourcePicture], spread: Spread) -> Group:
     fits={s.path.stem: [Place(row, 0)] for row, s in enumerate(sources)},
     numbers=[source.number for source in rows],
     shape=[spread.count, 1],
+    pictures=[source.path.stem for source in sources],
   )
 
 
 def joint_group(
-  sources: list[SourcePicture], spread: Spread, count: int
+  sources: list[SourcePicture], spread: Spread, count: int, names: list[str]
 ) -> Group:
   """All pictures: number i is in row i modulo the number of rows.
 
   Args:
     sources: pictures of this process.
     spread: of all processes.
-    count: pictures of all processes.
+    count: pictures of all processes, those that cannot be used included.
+    names: of those of all processes that can be used.
   """
   length = -(-count // spread.count)
   grid, places = [], []
@@ -86,7 +91,8 @@ def joint_group(
     grid.append(
       list(itertools.islice(itertools.cycle(mine or sources), length))
     )
-  return Group(grid, {JOINT: places}, numbers=0, shape=[spread.count, length])
+  shape = [spread.count, length]
+  return Group(grid, {JOINT: places}, numbers=0, shape=shape, pictures=names)
 
 
 def separate_groups(

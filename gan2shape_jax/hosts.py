@@ -52,7 +52,12 @@ def is_first() -> bool:
 def wait(name: str) -> None:
   """Waits until all processes are here; `name` tells the places apart."""
   if jax.process_count() > 1:
-    ocp.multihost.sync_global_processes(name, timeout=_PATIENCE)
+    # Where processes are named, the coordinator counts them. Else the devices
+    # would meet in a collective, and give up long before.
+    everyone = set(range(jax.process_count()))
+    ocp.multihost.sync_global_processes(
+      name, timeout=_PATIENCE, processes=everyone
+    )
 
 
 def in_order(name: str, function: Callable[[], None]) -> None:
@@ -75,11 +80,14 @@ def agree(value: bool) -> bool:
   return bool(multihost_utils.broadcast_one_to_all(np.array(value)))
 
 
-def gather(value: Any) -> list[Any]:
-  """The values, as JSON has them, of all processes; waits for the last one."""
+def gather(name: str, value: Any) -> list[Any]:
+  """The values, as JSON has them, of all processes; waits for the last one.
+
+  `name` tells such calls apart.
+  """
   if jax.process_count() == 1:
     return [value]
-  wait("gather")
+  wait(f"gather {name}")
   text = np.frombuffer(json.dumps(value).encode(), np.uint8)
   sizes = np.ravel(multihost_utils.process_allgather(np.array(text.size)))
   padded = np.zeros(sizes.max(), np.uint8)

@@ -7,10 +7,6 @@ import jax
 from jax.experimental import multihost_utils
 
 
-class Interrupted(Exception):
-  """A run stopped because it was asked to; it has saved what it had."""
-
-
 class Interrupt:
   """Notes SIGTERM while its context lasts; a second one kills as usual.
 

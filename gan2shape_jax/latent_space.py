@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import lax
 from jaxtyping import Array, Float
 
 from gan2shape_jax.models.architecture import Architecture
@@ -39,7 +40,9 @@ class LatentSpace(NamedTuple):
 
   def latent(self, coordinates: Float[Array, "*n l"]) -> Float[Array, "*n l"]:
     """The latents w at the given coordinates, in standard deviations."""
-    x = self.mean + coordinates @ self.axes
+    # As in the mapping network, see `models.equalized`.
+    moved = jnp.matmul(coordinates, self.axes, precision=lax.Precision.HIGHEST)
+    x = self.mean + moved
     return jnp.where(x < 0, LEAKY_SLOPE * x, x)
 
 

@@ -12,9 +12,10 @@ from ml_collections import ConfigDict
 from gan2shape_jax import inversion
 from gan2shape_jax.atomic import replacing
 from gan2shape_jax.devices import make_spread
+from gan2shape_jax.errors import Interrupted
 from gan2shape_jax.hosts import is_first
 from gan2shape_jax.inputs import Inputs
-from gan2shape_jax.interrupt import Interrupt, Interrupted
+from gan2shape_jax.interrupt import Interrupt
 from gan2shape_jax.latent_space import latent_space
 from gan2shape_jax.report import Progress
 from gan2shape_jax.system import System

@@ -16,9 +16,10 @@ from ml_collections import ConfigDict
 from gan2shape_jax import fitting, hosts, results
 from gan2shape_jax.checkpoint import Checkpoints
 from gan2shape_jax.devices import Kind, Spread, pick
+from gan2shape_jax.errors import Interrupted
 from gan2shape_jax.groups import JOINT, Group
 from gan2shape_jax.inputs import Inputs
-from gan2shape_jax.interrupt import Interrupt, Interrupted
+from gan2shape_jax.interrupt import Interrupt
 from gan2shape_jax.plan import Plan
 from gan2shape_jax.pretrained import save_networks
 from gan2shape_jax.report import Progress, Report
@@ -83,11 +84,16 @@ class GroupLoop:
     """Time spent so far, that of earlier runs included."""
     return time.monotonic() - self._clock
 
+  @property
+  def _shows(self) -> bool:
+    """Whether this process shows stages: of shared networks one is enough."""
+    return hosts.is_first() or not self._context.plan.spread.shared
+
   def run(self) -> Params:
     """Fits the networks, from where they were left; returns them."""
     context, group = self._context, self._group
     fitter, phases = context.fitter, context.plan.phases
-    for name in group.fits:
+    for name in group.fits if self._shows else ():
       pictures = take_pictures(fitter.spread, group, name, self._pictures)
       folder = result_folder(context.workdir, name)
       results.show_inversion(folder / "stages", pictures)
@@ -123,7 +129,15 @@ class GroupLoop:
     like = context.fitter.abstract(
       context.plan.phases[number], self._pictures, key, params
     )
-    return context.checkpoints.restore(like), number
+    fit = context.checkpoints.restore(like)
+    if progress["pictures"] != self._group.pictures:
+      # One that could not be used then can be now, or the other way round: what
+      # is canonical lies in the places of others.
+      canonical = context.fitter.reconstruct(fit.params, self._pictures)
+      fit = fit.replace(canonical=canonical)
+    before = self._before + self._start(number)
+    context.progress.skip_to(before + _iteration(fit))
+    return fit, number
 
   def _run_phase(self, number: int, fit: fitting.Fit) -> fitting.Fit:
     """Runs the rest of a phase, chunk by chunk."""
@@ -131,9 +145,9 @@ class GroupLoop:
     fitter, phases = context.fitter, context.plan.phases
     phase = phases[number]
     label = f"{self._label}: stage {phase.stage}, {phase.step}"
-    before = self._before + sum(p.iterations for p in phases[:number])
-    done = int(np.ravel(fit.iteration.addressable_data(0))[0])
-    context.progress.update(before + done, label=label)
+    start = self._start(number)
+    done = _iteration(fit)
+    context.progress.update(self._before + start + done, label=label)
     if done == phase.iterations:  # The checkpoint is from its end.
       return fit
     chunk = fitter.chunk(phase)
@@ -152,8 +166,8 @@ class GroupLoop:
       fit, losses = chunk(fit, context.frozen, data, length=length)
       done += length
       fit = fitter.note_best(fit, losses["total"], done)
-      self._note_losses(phase, before, done, losses)
-      if context.interrupt.requested(before + done):
+      self._note_losses(phase, start, done, losses)
+      if context.interrupt.requested(self._before + start + done):
         self._stop(number, fit, label, done)
       if self._is_late():
         self._save(number, fit)
@@ -174,7 +188,11 @@ class GroupLoop:
     # Processes with fits of their own do not meet here.
     return hosts.agree(late) if self._context.plan.spread.shared else late
 
-  def _note_losses(self, phase, before: int, done: int, losses) -> None:
+  def _start(self, number: int) -> int:
+    """The iterations of the schedule before a phase."""
+    return sum(p.iterations for p in self._context.plan.phases[:number])
+
+  def _note_losses(self, phase, start: int, done: int, losses) -> None:
     """Shows the losses of a chunk; gives up fits where they are not finite."""
     losses = {
       term: rows.reshape(len(rows), -1) for term, rows in losses.items()
@@ -192,15 +210,16 @@ class GroupLoop:
         continue
       shown.append(terms["total"])
       self._context.report.scalars(
-        before + done,
+        start + done,
         {f"{name}/{phase.step}/{term}": value for term, value in terms.items()},
       )
     loss = np.mean(shown) if shown else None
-    self._context.progress.update(before + done, loss=loss)
+    self._context.progress.update(self._before + start + done, loss=loss)
 
   def _save(self, number: int, fit: fitting.Fit) -> None:
     progress = {
       "fits": list(self._group.fits),
+      "pictures": self._group.pictures,
       "shape": self._group.shape,
       "phase": number,
       "failed": self.failed,
@@ -213,7 +232,7 @@ class GroupLoop:
     """Shows how far the shapes are, and keeps the networks that are shared."""
     context, group = self._context, self._group
     phase, spread = context.plan.phases[number], context.plan.spread
-    if spread.shared and not hosts.is_first():
+    if not self._shows:
       return
     for row, name in enumerate(group.fits):
       if name in self.failed:
@@ -243,6 +262,11 @@ class GroupLoop:
           units=context.inputs.system.units,
           provenance=provenance,
         )
+
+
+def _iteration(fit: fitting.Fit) -> int:
+  """How many of its phase are done; fits of a group are equally far."""
+  return int(np.ravel(fit.iteration.addressable_data(0))[0])
 
 
 def take_pictures(

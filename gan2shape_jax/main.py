@@ -21,6 +21,7 @@ from absl import flags
 from ml_collections import ConfigDict
 
 from gan2shape_jax import cli
+from gan2shape_jax.errors import UserError
 
 FLAGS = flags.FLAGS
 flags.DEFINE_bool("check", False, "Check everything, and start nothing.")
@@ -36,8 +37,13 @@ def main(config: ConfigDict, workdir: pathlib.Path) -> None:
   """Hands the configuration over to the loop, or checks it."""
   from gan2shape_jax import hosts
 
+  address = FLAGS.coordinator, FLAGS.processes, FLAGS.process
   if FLAGS.distributed:
-    hosts.connect(FLAGS.coordinator, FLAGS.processes, FLAGS.process)
+    hosts.connect(*address)
+  elif any(part is not None for part in address):
+    raise UserError(
+      "--coordinator, --processes and --process go with --distributed"
+    )
   if FLAGS.check:
     from gan2shape_jax.inputs import load_inputs
     from gan2shape_jax.plan import make_plan
@@ -46,14 +52,8 @@ def main(config: ConfigDict, workdir: pathlib.Path) -> None:
     print(make_plan(config, inputs).describe(config, inputs))
     return
   from gan2shape_jax import train
-  from gan2shape_jax.interrupt import Interrupted
 
-  try:
-    outcome = train.run(config, workdir)
-  except Interrupted as interrupted:
-    print(f"{interrupted}; the same command goes on from there", flush=True)
-    return
-  cli.conclude(outcome)
+  cli.conclude(train.run(config, workdir))
 
 
 if __name__ == "__main__":

@@ -144,12 +144,11 @@ class Progress:
     total: int,
     *,
     label: str = "",
-    start: int = 0,
     seconds_between_lines: float = 5.0,
     active: bool = True,
     stream: io.TextIOBase | None = None,
   ):
-    """Begins at iteration `start` of `total`; the stream is stdout if None.
+    """Begins with none of `total` iterations; the stream is stdout if None.
 
     With `active` false (on every host but the first), or with nothing to do,
     it shows nothing.
@@ -157,8 +156,8 @@ class Progress:
     self._stream = stream or sys.stdout
     self._active = active = active and total > 0
     self._interval = seconds_between_lines
-    self._start, self._total = start, total
-    self.step = start
+    self._skipped, self._total = 0, total
+    self.step = 0
     self._shown = None
     self._label, self._loss = label, None
     self._began = self._last_line = time.monotonic()
@@ -167,7 +166,6 @@ class Progress:
       self._bar = tqdm(
         desc=label,
         total=total,
-        initial=start,
         file=self._stream,
         dynamic_ncols=True,
       )
@@ -206,13 +204,21 @@ class Progress:
     elif self._active and time.monotonic() - self._last_line >= self._interval:
       self._print_line()
 
+  def skip_to(self, step: int) -> None:
+    """Leaves out iterations that an earlier run has done: rates know better."""
+    self.step = self._skipped = step
+    self._began = time.monotonic()
+    if self._bar is not None:
+      self._bar.reset()
+      self._bar.initial = self._bar.n = self._bar.last_print_n = step
+
   def _print_line(self) -> None:
     self._last_line, self._shown = time.monotonic(), self.step
     line = tqdm.format_meter(
       self.step,
       self._total,
       self._last_line - self._began,
-      initial=self._start,
+      initial=self._skipped,
       bar_format="{n_fmt}/{total_fmt} [{elapsed}<{remaining}, {rate_fmt}]",
     )
     loss = "" if self._loss is None else f" loss {self._loss:.4f}"

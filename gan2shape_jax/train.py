@@ -22,6 +22,7 @@ works on pictures of its own and writes their results; the first one logs, and
 writes what concerns all.
 """
 
+import itertools
 import pathlib
 from functools import partial
 from typing import Any
@@ -72,7 +73,7 @@ def run(config: ConfigDict, workdir: pathlib.Path) -> Outcome:
     Interrupt(together=config.joint) as interrupt,
   ):
     mine = do_pictures(config, workdir, inputs, plan, interrupt)
-  outcome = join(Outcome(*part) for part in hosts.gather(mine))
+  outcome = join(Outcome(*part) for part in hosts.gather("outcomes", mine))
   if hosts.is_first():
     stages = results.read_stages(workdir)
     with writing(workdir, "--workdir"):
@@ -143,15 +144,17 @@ def _groups(
   left = [s for s in sources if not _row(workdir, s.path.stem).exists()]
   if plan.spread.shared:
     # All processes train, or none does.
-    counts = hosts.gather([len(left), len(sources)])
-    if not any(unfinished for unfinished, _ in counts):
+    mine = len(left), [source.path.stem for source in sources]
+    unfinished, usable = zip(*hosts.gather("pictures", mine), strict=True)
+    if not any(unfinished):
       return []
-    if not all(usable for _, usable in counts):
+    if not all(usable):
       raise UserError(
         f"{workdir}: a process has no picture that can be used; mend the"
         " pictures, or lower --processes"
       )
-    return [joint_group(sources, plan.spread, plan.pictures)]
+    names = sorted(itertools.chain(*usable))
+    return [joint_group(sources, plan.spread, plan.pictures, names)]
   return separate_groups(sources, left, plan.spread, progress)
 
 
@@ -174,6 +177,7 @@ def do_group(
   loop = GroupLoop(context, group, pictures, before)
   params = loop.run()
   failed = {}
+  seconds = loop.seconds / sum(map(len, group.fits.values()))
   for row, fit in enumerate(group.fits):
     names = group.names(fit)
     if fit in loop.failed:
@@ -182,7 +186,6 @@ def do_group(
     networks = spread.take(params, Kind.OWN, row)
     single = take_pictures(spread, group, fit, pictures)
     for place, picture in zip(group.fits[fit], single, strict=True):
-      seconds = loop.seconds / sum(map(len, group.fits.values()))
       _write_results(context, group.at(place), picture, networks, seconds)
   return failed
 
@@ -197,7 +200,8 @@ def _load_group(context, group, latents) -> Picture:
     picture = results.to_picture(source, latent=latent, gan_image=image)
     return jax.tree.map(np.asarray, picture)
 
-  loaded = {s.path.stem: load(s) for row in group.grid for s in row}
+  sources = {s.path.stem: s for row in group.grid for s in row}
+  loaded = {name: load(source) for name, source in sources.items()}
   rows = [[loaded[source.path.stem] for source in row] for row in group.grid]
   stack = lambda trees: jax.tree.map(lambda *x: np.stack(x), *trees)  # noqa: E731
   return context.plan.spread.place(stack(map(stack, rows)), Kind.ROWS)

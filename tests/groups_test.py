@@ -43,7 +43,7 @@ def test_a_last_partial_group_is_filled_up():
 
 def test_joint_rows_hold_every_picture_once_and_are_equally_long():
   spread = make_spread(jax.devices()[:1], 2, shared=True)
-  group = joint_group(make_sources("abcde"), spread, 5)
+  group = joint_group(make_sources("abcde"), spread, 5, list("abcde"))
   grid = [[s.path.stem for s in row] for row in group.grid]
   assert grid == [["a", "c", "e"], ["b", "d", "b"]] and group.shape == [2, 3]
   assert sorted(group.names("joint")) == list("abcde")
@@ -101,9 +101,10 @@ def test_the_checkpoint_survives_another_order_of_the_list():
 def test_joint_checkpoints_of_other_numbers_of_pictures_are_not_used():
   spread = make_spread(jax.devices()[:1], 2, shared=True)
   sources = make_sources("abcde")
-  four = joint_group(sources[:4], spread, 4)
+  four = joint_group(sources[:4], spread, 4, list("abcd"))
   assert four.is_left_in(progress_of(four))
-  assert not joint_group(sources, spread, 5).is_left_in(progress_of(four))
+  five = joint_group(sources, spread, 5, list("abcde"))
+  assert not five.is_left_in(progress_of(four))
 
 
 def test_failed_pictures_are_tried_again():

@@ -12,7 +12,8 @@ from tiny_inputs import write_pictures
 
 from configs import tiny
 from gan2shape_jax import latents, sources
-from gan2shape_jax.interrupt import Interrupt, Interrupted
+from gan2shape_jax.errors import Interrupted
+from gan2shape_jax.interrupt import Interrupt
 
 
 def ask_to_stop():

@@ -7,8 +7,10 @@ import json
 import os
 import pathlib
 import pty
+import re
 import struct
 import termios
+import time
 
 import numpy as np
 import pytest
@@ -98,7 +100,7 @@ def test_progress_in_a_log_file_is_a_line_now_and_then(monkeypatch):
   monkeypatch.setattr(report.time, "monotonic", lambda: next(clock))
   stream = io.StringIO()
   with Progress(
-    12, label="step 1", start=2, seconds_between_lines=4.0, stream=stream
+    12, label="step 1", seconds_between_lines=4.0, stream=stream
   ) as progress:
     for step in range(3, 13):
       progress.update(step, loss=1 / step)
@@ -111,12 +113,21 @@ def test_progress_in_a_log_file_is_a_line_now_and_then(monkeypatch):
 
 
 def test_time_left_does_not_count_iterations_before_a_resume(monkeypatch):
-  clock = iter([0.0, 10.0, 10.0, 10.0])
+  clock = iter([0.0, 5.0, 15.0, 15.0, 15.0])
   monkeypatch.setattr(report.time, "monotonic", lambda: next(clock))
   stream = io.StringIO()
-  progress = Progress(100, start=80, stream=stream)
+  progress = Progress(100, stream=stream)
+  progress.skip_to(80)
   progress.update(90)
   assert stream.getvalue() == "90/100 [00:10<00:10,  1.00it/s]\n"
+
+
+def _open_terminal():
+  """Two ends of a terminal of 80 columns."""
+  leader, follower = pty.openpty()
+  window = struct.pack("HHHH", 24, 80, 0, 0)
+  fcntl.ioctl(follower, termios.TIOCSWINSZ, window)
+  return leader, follower
 
 
 def _read_terminal(leader):
@@ -133,9 +144,7 @@ def _read_terminal(leader):
 
 
 def test_progress_on_a_terminal_is_a_bar():
-  leader, follower = pty.openpty()
-  window = struct.pack("HHHH", 24, 80, 0, 0)
-  fcntl.ioctl(follower, termios.TIOCSWINSZ, window)
+  leader, follower = _open_terminal()
   with (
     os.fdopen(follower, "w") as stream,
     Progress(4, label="step 1", stream=stream) as progress,
@@ -145,3 +154,16 @@ def test_progress_on_a_terminal_is_a_bar():
   shown = _read_terminal(leader)
   assert "\r" in shown and "step 2" in shown
   assert "4/4" in shown and "loss 0.1250" in shown
+
+
+def test_a_bar_leaves_out_what_was_done_before():
+  leader, follower = _open_terminal()
+  with os.fdopen(follower, "w") as stream, Progress(9, stream=stream) as bar:
+    bar.skip_to(5)
+    time.sleep(0.2)
+    bar.update(7)
+  shown = _read_terminal(leader)
+  assert "7/9" in shown
+  rates = [float(rate) for rate in re.findall(r"([0-9.]+)it/s", shown)]
+  # Two in 0.2 seconds, not seven.
+  assert rates and max(rates) < 2 / 0.2 + 1
