@@ -6,6 +6,8 @@ that all of the reference's configurations share (GAN2Shape configs/*.yml), or
 its code defaults. The configuration is locked: a mistyped key is an error.
 """
 
+from operator import attrgetter
+
 from ml_collections import ConfigDict
 
 from gan2shape_jax.errors import UserError
@@ -14,6 +16,43 @@ MASKS = ("file", "background", "full", "parse")
 # Networks that `parsing.py` knows, and how many classes they tell apart.
 PARSERS = {"bisenet": 19, "pspnet_voc": 21, "pspnet_ade20k": 150}
 PRECISIONS = ("float32", "bfloat16")
+
+# The least that fields may be.
+_LEAST = {
+  "data.first": 0,
+  "data.count": 0,
+  "data.crop": 0,
+  "camera.tear": 0,
+  "networks.width": 0,
+  "networks.max_channels": 1,
+  "networks.code_size": 1,
+  "networks.encoder_width": 1,
+  "networks.offset_layers": 0,
+  "prior.iterations": 0,
+  "inversion.iterations": 0,
+  "inversion.iterations_w_plus": 0,
+  "refine.iterations": 0,
+  "schedule.stages": 1,
+  "schedule.batch_size": 1,
+  "schedule.pictures": 1,
+  "schedule.collect_batches": 1,
+  "schedule.keep_best": 0,
+  "devices.samples": 1,
+  "devices.fits": 1,
+  "run.chunk": 1,
+  "output.frame_size": 1,
+}
+# How many numbers they have.
+_LENGTHS = {
+  "view.mean": 6,
+  "view.std": 6,
+  "light.mean": 4,
+  "light.x": 2,
+  "light.y": 2,
+  "light.diffuse": 2,
+  "schedule.first_stage": 3,
+  "schedule.later_stages": 3,
+}
 
 
 def default_config() -> ConfigDict:
@@ -204,7 +243,7 @@ def validate(config: ConfigDict) -> None:
   Raises:
     UserError: with every problem that was found, on one line.
   """
-  problems = []
+  problems = _number_problems(config)
   size = config.image_size
   if size < 32 or size & (size - 1):
     problems.append(f"image_size={size} must be a power of two, at least 32")
@@ -218,7 +257,7 @@ def validate(config: ConfigDict) -> None:
   pairs = zip(schedule.flip_step1, schedule.flip_step3, strict=False)
   if any(flip1 and not flip3 for flip1, flip3 in pairs):
     problems.append("schedule.flip_step1 needs flip_step3 in the same stage")
-  if schedule.batch_size % config.devices.samples:
+  if schedule.batch_size % max(config.devices.samples, 1):
     problems.append(
       f"schedule.batch_size={schedule.batch_size} must be a multiple of"
       f" devices.samples={config.devices.samples}"
@@ -233,12 +272,27 @@ def validate(config: ConfigDict) -> None:
     )
   if not config.camera.depth_min < config.camera.depth_max:
     problems.append("camera.depth_min must be less than camera.depth_max")
-  if config.camera.tear < 0:
-    problems.append("camera.tear must be 0 (never) or more")
   if config.loss.trust_radius <= 0:
     problems.append("loss.trust_radius must be more than 0")
   if problems:
     raise UserError("config: " + "; ".join(problems))
+
+
+def _number_problems(config: ConfigDict) -> list[str]:
+  """What is wrong with single numbers, and how many there are of them."""
+  problems = [
+    f"{name}={value} must be at least {least}"
+    for name, least in _LEAST.items()
+    if (value := attrgetter(name)(config)) < least
+  ]
+  problems += [
+    f"{name} has {len(value)} values instead of {length}"
+    for name, length in _LENGTHS.items()
+    if len(value := attrgetter(name)(config)) != length
+  ]
+  if not 0 <= config.seed < 2**32:
+    problems.append(f"seed={config.seed} must be from 0 to {2**32 - 1}")
+  return problems
 
 
 def _data_problems(config: ConfigDict) -> list[str]:
@@ -247,8 +301,6 @@ def _data_problems(config: ConfigDict) -> list[str]:
   data, parsing = config.data, config.parsing
   if not data.pictures:
     problems.append("data.pictures is empty; name a picture, folder or list")
-  if data.crop < 0:
-    problems.append(f"data.crop={data.crop} must be 0 (none) or more")
   if data.mask not in MASKS:
     problems.append(
       f"data.mask={data.mask!r} must be one of {', '.join(MASKS)}"

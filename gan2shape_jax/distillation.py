@@ -19,6 +19,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from gan2shape_jax import inference
 from gan2shape_jax.chunks import make_chunk
+from gan2shape_jax.errors import UserError
 from gan2shape_jax.optim import split_trainable
 from gan2shape_jax.render.shading import Light
 from gan2shape_jax.system import System
@@ -163,6 +164,9 @@ def teach(
 
   Returns:
     The student's parameters, the encoder's as they were.
+
+  Raises:
+    UserError: the training diverged.
   """
   system = student.system
   params, rest = split_trainable(student.params, TAUGHT)
@@ -195,5 +199,11 @@ def teach(
   for first in range(0, iterations, chunk):
     length = min(chunk, iterations - first)
     state, metrics = run(state, images, targets, length=length)
-    progress(first + length, metrics["loss"][-1])
+    latest = metrics["loss"][-1]
+    if not np.isfinite(latest):
+      raise UserError(
+        f"the loss is not finite within {first + length} iterations; lower"
+        " optimizer.learning_rate"
+      )
+    progress(first + length, latest)
   return state.params | rest

@@ -25,11 +25,10 @@ from typing import Any
 from absl import flags
 from ml_collections import ConfigDict
 
-from gan2shape_jax import cli, programs, scores
+from gan2shape_jax import cli, scores
 from gan2shape_jax.atomic import writing
 from gan2shape_jax.errors import UserError
 from gan2shape_jax.methods import METHODS
-from gan2shape_jax.outcome import Outcome
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("heads", "test:0-7", "Split, first and last head.")
@@ -71,16 +70,18 @@ def main(config: ConfigDict, workdir: pathlib.Path) -> None:
   run = train.run if FLAGS.fit else predict.run
   name = f"{split}_{asymmetry}_{first}-{last}"
   folder = workdir / ("fits" if FLAGS.fit else "predictions") / name
-  rows, failed = run(config, folder)
-  table = scores.summarize(rows)
-  print(scores.format_pictures(table, rows))
-  picture = draw(config, folder, rows)
-  with writing(workdir, "--workdir"):
-    write_json(
-      workdir / f"evaluation_{name}.json", {"mean": table, "heads": rows}
-    )
-    picture.save(workdir / f"evaluation_{name}.png")
-  cli.conclude(Outcome(rows, failed))
+  outcome = run(config, folder)
+  rows = outcome.rows
+  if rows:
+    table = scores.summarize(rows)
+    print(scores.format_pictures(table, rows))
+    picture = draw(config, folder, rows)
+    with writing(workdir, "--workdir"):
+      write_json(
+        workdir / f"evaluation_{name}.json", {"mean": table, "heads": rows}
+      )
+      picture.save(workdir / f"evaluation_{name}.png")
+  cli.conclude(outcome)
 
 
 def parse_heads(text: str) -> tuple[str, int, int]:
@@ -96,11 +97,17 @@ def parse_heads(text: str) -> tuple[str, int, int]:
 
 
 def draw(config: ConfigDict, folder: pathlib.Path, rows: dict[str, Any]) -> Any:
-  """Input, true normals, and those of prior, prediction and fit, per head."""
+  """Input, true normals, and those of prior, prediction and fit, per head.
+
+  Args:
+    config: of the run.
+    folder: of its results.
+    rows: figures of the heads to draw.
+  """
   import jax
   import numpy as np
 
-  from gan2shape_jax import results, sheets
+  from gan2shape_jax import programs, results, sheets
   from gan2shape_jax.inputs import load_inputs
   from gan2shape_jax.render.geometry import normals_from_depth
   from gan2shape_jax.workdir import result_folder
@@ -111,6 +118,8 @@ def draw(config: ConfigDict, folder: pathlib.Path, rows: dict[str, Any]) -> Any:
   tiles, labels = [], []
   for source in inputs.sources:
     name = source.path.stem
+    if name not in rows:
+      continue
     picture, row = results.to_picture(source), rows[name]
     inside = source.ground_truth.mask[..., None] > 0
     shapes = {

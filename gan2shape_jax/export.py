@@ -122,7 +122,7 @@ def export_picture(
   stills = _stills(picture, reconstruction, gallery)
   for file, still in stills.items():
     Image.fromarray(still).save(folder / f"{file}.png")
-  strips = _strips(gallery, size)
+  strips = _strips(gallery)
   turns = _angle_labels(max_yaw, max_pitch)
   for file, strip in strips.items():
     columns, labels = (5, _RELIGHTS) if "relit" in file else (9, turns)
@@ -157,7 +157,7 @@ def _stills(picture, reconstruction, gallery) -> dict[str, np.ndarray]:
   return {file: sheets.resize(still, side) for file, still in stills.items()}
 
 
-def _strips(gallery: views.Gallery, size: int) -> dict[str, np.ndarray]:
+def _strips(gallery: views.Gallery) -> dict[str, np.ndarray]:
   strips = {
     "rotated": gallery.rotated.image,
     "rotated_gan": gallery.rotated_gan,
@@ -197,13 +197,13 @@ def _write_depth(folder, reconstruction, camera) -> None:
 
 
 def _write_meshes(folder, reconstruction, camera, texture) -> None:
-  points, torn = _surface(reconstruction.depth, camera)
-  mesh = meshes.depth_mesh(
-    np.asarray(points),
-    np.asarray(reconstruction.normal),
-    views.object_pixels(reconstruction),
-    np.asarray(torn),
-  )
+  points, torn = map(np.asarray, _surface(reconstruction.depth, camera))
+  normal = np.asarray(reconstruction.normal)
+  pixels = views.object_pixels(reconstruction)
+  mesh = meshes.depth_mesh(points, normal, pixels, torn)
+  if not len(mesh.faces):
+    # Torn everywhere, or an object of single pixels: GLB must have a face.
+    mesh = meshes.depth_mesh(points, normal)
   meshes.write_obj(folder / "mesh.obj", mesh, "canonical.png")
   meshes.write_glb(folder / "mesh.glb", mesh, texture)
 

@@ -15,6 +15,7 @@ from gan2shape_jax.data import SourcePicture
 from gan2shape_jax.distributions import load_distribution
 from gan2shape_jax.errors import UserError
 from gan2shape_jax.gan.bundle import Gan, load_gan
+from gan2shape_jax.models.frozen import cast_kernels
 from gan2shape_jax.models.lpips import init_lpips
 from gan2shape_jax.object_masks import with_masks
 from gan2shape_jax.pretrained import load_networks
@@ -24,7 +25,7 @@ from gan2shape_jax.sources import (
   load_heldout,
   load_sources,
 )
-from gan2shape_jax.system import System, cast_frozen, make_system
+from gan2shape_jax.system import System, make_system
 from gan2shape_jax.weights import check_shapes, load_weights
 from gan2shape_jax.workdir import check_workdir
 
@@ -121,7 +122,8 @@ def load_inputs(
   return Inputs(
     gan=gan,
     system=system,
-    frozen=cast_frozen(config, frozen),
+    # Programs that take them compute accordingly.
+    frozen=cast_kernels(frozen, config.precision.frozen),
     pretrained=pretrained,
     sources=pictures,
     failed=failed,

@@ -78,10 +78,9 @@ def run(
   def load_member(folder):
     units = load_units(folder)
     system = system_within({name: units[name] for name in _LIMITS})
-    params = load_networks(folder, system.networks, system.units)
-    for name in distillation.TAUGHT:
-      if name not in params:
-        raise UserError(f"{folder}: has no {name} network; merge whole sets")
+    params = load_networks(
+      folder, system.networks, system.units, required=distillation.TAUGHT
+    )
     return distillation.Member(system, params)
 
   members = [load_member(folder) for folder in folders]
@@ -93,7 +92,9 @@ def run(
     for name in _LIMITS
   }
   student = distillation.Member(system_within(limits), members[0].params)
-  pictures, failed, _ = load_sources(config)
+  images_only = config.copy_and_resolve_references()
+  images_only.data.update({"mask": "full", "ground_truth": False})
+  pictures, failed, _ = load_sources(images_only)
   if failed:
     raise UserError("; ".join(failed.values()))
   images = np.stack([source.image for source in pictures])

@@ -20,6 +20,7 @@ from PIL import Image
 from gan2shape_jax import hosts
 from gan2shape_jax.atomic import replacing, writing
 from gan2shape_jax.data import SourcePicture
+from gan2shape_jax.errors import UserError
 from gan2shape_jax.image_files import open_grey
 from gan2shape_jax.parsing import MaskRule, load_parser, object_mask
 from gan2shape_jax.report import Progress
@@ -40,7 +41,8 @@ def with_masks(
     The pictures that show an object; what is wrong with the others, by name.
 
   Raises:
-    UserError: the network cannot be read, or the folder not be written.
+    UserError: the network cannot be read, a mask that was mended has another
+      size, or the folder cannot be written.
   """
   if config.data.mask != "parse":
     return sources, {}
@@ -57,7 +59,13 @@ def with_masks(
     _parse(config, params, missing)
   found, failed = [], {}
   for source, path in zip(sources, paths, strict=True):
-    mask = np.asarray(open_grey(path), np.float32)
+    mask = open_grey(path)
+    if mask.size != (config.image_size,) * 2:
+      raise UserError(
+        f"{path}: is {mask.width}x{mask.height} px; save it with"
+        f" {config.image_size}x{config.image_size} px, or delete it"
+      )
+    mask = np.asarray(mask, np.float32)
     if mask.max() < _NOTHING:
       failed[source.path.stem] = (
         f"{source.path}: {config.weights.parsing} sees no object there; leave"

@@ -58,6 +58,7 @@ class Plan:
     for phase in self.phases:
       by_step[phase.step] = by_step.get(phase.step, 0) + phase.iterations
     fresh = [n for n in Networks._fields if n not in inputs.pretrained]
+    memory = estimate_memory(config, inputs, self.spread)
     share = sum(source.mask.mean() for source in sources) / len(sources)
     return "\n".join(
       [
@@ -73,8 +74,7 @@ class Plan:
         + ", ".join(f"{step} {count}" for step, count in by_step.items()),
         f"  samples      {schedule.batch_size} at a time, {samples} for each"
         " picture and stage",
-        f"  memory       about {estimate_memory(config, inputs) / 2**30:.1f}"
-        " GiB",
+        f"  memory       about {memory / 2**30:.1f} GiB on a device",
       ]
     )
 
@@ -130,11 +130,16 @@ def share_of_process(config: ConfigDict, count: int) -> list[int]:
   return [n for n in range(count) if n % config.schedule.pictures in rows]
 
 
-def estimate_memory(config: ConfigDict, inputs: Inputs) -> int:
+def estimate_memory(config: ConfigDict, inputs: Inputs, spread: Spread) -> int:
   """Bytes that the largest program needs on a device, roughly.
 
   Weights and samples are counted exactly; maps inside networks by the rule
   that a gradient keeps a few arrays for each.
+
+  Args:
+    config: of the run.
+    inputs: of the run.
+    spread: of the pictures over the devices.
   """
   size, batch = config.image_size, config.schedule.batch_size
   networks = jax.eval_shape(
@@ -142,7 +147,8 @@ def estimate_memory(config: ConfigDict, inputs: Inputs) -> int:
   )
   # Parameters, their gradients, the two moments of Adam, and the best ones.
   trained = (5 if inputs.system.keep_best else 4) * _bytes(networks)
-  pictures = len(inputs.sources) if config.joint else 1
+  # In joint training a device has rows of many pictures; see `joint_group`.
+  pictures = -(-inputs.count // spread.count) if spread.shared else 1
   pool = config.schedule.collect_batches * batch * size**2 * 4 * _FLOAT
   # Stacking the samples of all pictures needs them twice.
   pool *= 2 * pictures
@@ -154,9 +160,14 @@ def estimate_memory(config: ConfigDict, inputs: Inputs) -> int:
   seen = _VGG_MAPS * size**2 if config.weights.lpips else reading
   flips = 2 if any(config.schedule.flip_step3) else 1
   shape = (batch + 1) * (flips + 1) * _FLOAT * _COPIES * seen
-  fits = 1 if config.joint else config.devices.fits
-  return _bytes(inputs.frozen) + fits * (trained + pool + max(project, shape))
+  own = trained + pool + max(project, shape)
+  if spread.shared:
+    own += (spread.each - 1) * (pool + max(project, shape))
+  else:
+    own *= spread.each
+  return _bytes(inputs.frozen) + own
 
 
 def _bytes(tree):
-  return sum(_FLOAT * math.prod(leaf.shape) for leaf in jax.tree.leaves(tree))
+  leaves = jax.tree.leaves(tree)
+  return sum(leaf.dtype.itemsize * math.prod(leaf.shape) for leaf in leaves)

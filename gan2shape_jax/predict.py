@@ -47,7 +47,12 @@ def run(config: ConfigDict, workdir: pathlib.Path) -> Outcome:
   system = make_system(
     FrozenConfigDict(config), load_gan(config.weights.gan).arch
   )
-  params = load_networks(config.weights.networks, system.networks, system.units)
+  params = load_networks(
+    config.weights.networks,
+    system.networks,
+    system.units,
+    required=system.networks._fields,
+  )
   pictures, failed, _ = sources.load_sources(config)
   pictures, empty = with_masks(config, workdir / "masks", pictures)
   failed |= empty

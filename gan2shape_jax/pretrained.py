@@ -1,6 +1,7 @@
 """Networks on disk: what joint training leaves for predictions and fits."""
 
 import os
+from collections.abc import Collection
 from typing import Any
 
 import jax
@@ -55,7 +56,11 @@ def load_units(folder: str | os.PathLike) -> dict[str, Any]:
 
 
 def load_networks(
-  folder: str | os.PathLike, networks: Networks, units: dict[str, Any]
+  folder: str | os.PathLike,
+  networks: Networks,
+  units: dict[str, Any],
+  *,
+  required: Collection[str] = (),
 ) -> Params:
   """Reads the parameters of the networks that the folder holds.
 
@@ -65,11 +70,17 @@ def load_networks(
     folder: as `save_networks` writes it; converted ones say nothing of units.
     networks: whose parameters are wanted.
     units: of the system that they are for.
+    required: names of those that must be there.
 
   Raises:
-    UserError: files are missing, or the networks have other sizes or units.
+    UserError: files or networks are missing, or have other sizes or units.
   """
   params, metadata = load_weights(folder)
+  if missing := [name for name in required if name not in params]:
+    raise UserError(
+      f"{folder}: has no {', '.join(missing)} network; name a folder that"
+      " joint training wrote"
+    )
   expected = jax.eval_shape(
     lambda key: init_networks(networks, key), jax.random.key(0)
   )

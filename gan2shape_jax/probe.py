@@ -24,8 +24,9 @@ import numpy as np
 from absl import flags
 from ml_collections import ConfigDict
 
-from gan2shape_jax import cli, programs
+from gan2shape_jax import cli
 from gan2shape_jax.atomic import writing
+from gan2shape_jax.errors import UserError
 
 FLAGS = flags.FLAGS
 flags.DEFINE_integer("pictures", 4, "How many pictures to probe with, at most.")
@@ -89,7 +90,7 @@ def probe(
   import jax
   import jax.numpy as jnp
 
-  from gan2shape_jax import decode, latents, steps
+  from gan2shape_jax import decode, latents, programs, steps
   from gan2shape_jax.inputs import load_inputs
   from gan2shape_jax.latent_space import latent_space
   from gan2shape_jax.losses import photometric
@@ -102,6 +103,11 @@ def probe(
   inputs = load_inputs(config, workdir)
   system, frozen, sources = inputs.system, inputs.frozen, inputs.sources
   networks = inputs.pretrained
+  if networks and networks.keys() != set(system.networks._fields):
+    raise UserError(
+      f"{config.weights.networks}: has but {', '.join(networks)}; name all five"
+      " networks, or none"
+    )
   space = latent_space(inputs.gan.generator, inputs.gan.arch)
   invert = latents.make_inverter(config, system)
   # Views in degrees and scene units: what the configuration does not allow,
@@ -160,6 +166,7 @@ def _prior_shape(system, picture) -> Any:
   """The picture on the prior, evenly lit: what there is before training."""
   import jax.numpy as jnp
 
+  from gan2shape_jax import programs
   from gan2shape_jax.render.camera import identity_pose
   from gan2shape_jax.render.geometry import normals_from_depth
   from gan2shape_jax.render.shading import Light

@@ -115,7 +115,13 @@ def write_metrics(
   }
   content = {"pictures": pictures, "mean": mean}
   if stages:
-    content["stages"] = stages
+    content["stages"] = {
+      fit: {
+        stage: {name: _finite(value) for name, value in row.items()}
+        for stage, row in rows.items()
+      }
+      for fit, rows in stages.items()
+    }
   if failed:
     content["failed"] = dict(failed)
   with replacing(Path(workdir) / "metrics.json") as part:

@@ -25,7 +25,6 @@ from gan2shape_jax.distributions import load_distribution
 from gan2shape_jax.errors import UserError
 from gan2shape_jax.models import discriminator, lpips, networks, stylegan2
 from gan2shape_jax.models.architecture import Architecture
-from gan2shape_jax.models.frozen import cast_kernels
 from gan2shape_jax.render.camera import Camera, Pose
 from gan2shape_jax.render.sampling import resize_area, resize_bilinear
 
@@ -160,8 +159,9 @@ def make_system(
       images if None.
 
   Raises:
-    UserError: networks.offset_layers is more than the GAN has, or one of the
-      distributions of the configuration cannot be read.
+    UserError: networks.offset_layers is more than the GAN has, other sizes of
+      the networks do not fit together, or one of the distributions of the
+      configuration cannot be read.
   """
   source_size = source_size or architecture.image_size
   # The system outlives a trace in which it is first made, so must its arrays.
@@ -206,14 +206,7 @@ def _make_system(config, architecture, source_size):
     perceptual = Perceptual(_lpips_features, lpips.distance)
   return System(
     camera=camera,
-    networks=networks.build_networks(
-      config.image_size,
-      latent_size=architecture.latent_size,
-      width=config.networks.width or None,
-      max_channels=config.networks.max_channels,
-      code_size=config.networks.code_size,
-      encoder_width=config.networks.encoder_width,
-    ),
+    networks=_build_networks(config, architecture),
     architecture=architecture,
     perceptual=perceptual,
     units={
@@ -273,12 +266,18 @@ def _make_system(config, architecture, source_size):
   )
 
 
-def cast_frozen(config: FrozenConfigDict, frozen: Params) -> Params:
-  """The frozen weights in the configured precision; once, when they are read.
-
-  Programs that take them compute accordingly, see `frozen.cast_kernels`.
-  """
-  return cast_kernels(frozen, config.precision.frozen)
+def _build_networks(config, architecture):
+  try:
+    return networks.build_networks(
+      config.image_size,
+      latent_size=architecture.latent_size,
+      width=config.networks.width or None,
+      max_channels=config.networks.max_channels,
+      code_size=config.networks.code_size,
+      encoder_width=config.networks.encoder_width,
+    )
+  except ValueError as error:
+    raise UserError(f"config: networks: {error}") from error
 
 
 def _resize(image, size):

@@ -47,6 +47,10 @@ def test_all_problems_are_told_at_once():
   config.precision.frozen = "float16"
   config.loss.trust_radius = 0.0
   config.camera.tear = -0.01
+  config.schedule.batch_size = 0
+  config.devices.samples = 0
+  config.view.std = (0.1, 0.3, 0.05)
+  config.seed = -1
   with pytest.raises(UserError) as error:
     validate(config)
   for part in (
@@ -56,7 +60,11 @@ def test_all_problems_are_told_at_once():
     "data.mask='guess'",
     "precision.frozen='float16'",
     "loss.trust_radius must be more than 0",
-    "camera.tear must be 0 (never) or more",
+    "camera.tear=-0.01 must be at least 0",
+    "schedule.batch_size=0 must be at least 1",
+    "devices.samples=0 must be at least 1",
+    "view.std has 3 values instead of 6",
+    "seed=-1 must be from 0 to 4294967295",
     "data.pictures is empty",
     "weights.gan is empty",
   ):

@@ -2,6 +2,8 @@
 
 import json
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from PIL import Image
@@ -63,12 +65,31 @@ def test_what_is_there_is_loaded_and_planned(config, tmp_path):
 
 
 def test_memory_grows_with_what_is_kept(config, tmp_path):
-  inputs = load_inputs(config, tmp_path)
-  least = estimate_memory(config, inputs)
-  fields = "schedule.batch_size", "schedule.collect_batches", "devices.fits"
-  for field in fields:
-    more = changed(config, **{field: 20})
-    assert estimate_memory(more, inputs) > least
+  def estimate(**fields):
+    more = changed(config, **fields)
+    inputs = load_inputs(more, tmp_path)
+    return estimate_memory(more, inputs, make_plan(more, inputs).spread)
+
+  least = estimate()
+  for field in ("schedule.batch_size", "schedule.collect_batches"):
+    assert estimate(**{field: 20}) > least
+  assert estimate(**{"devices.fits": 2}) > least
+  assert estimate(joint=True) > estimate(joint=True, **{"data.count": 1})
+  assert estimate(**{"precision.frozen": "bfloat16"}) < least
+
+
+def test_the_configuration_decides_on_the_precision(config, tmp_path):
+  def load(dtype):
+    return load_inputs(changed(config, **{"precision.frozen": dtype}), tmp_path)
+
+  assert config.precision.frozen == "float32"
+  assert _dtypes(load("float32").frozen) == {np.dtype("float32")}
+  half = load("bfloat16").frozen
+  assert _dtypes(half) == {np.dtype("float32"), np.dtype(jnp.bfloat16)}
+
+
+def _dtypes(tree):
+  return {leaf.dtype for leaf in jax.tree.leaves(tree)}
 
 
 def test_all_problems_are_told_at_once(config, tmp_path):

@@ -16,16 +16,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from ml_collections import FrozenConfigDict
 from tiny_system import ARCH, picture, tiny_system, weights
 
-from configs import tiny
 from gan2shape_jax import inference, losses, steps
 from gan2shape_jax.gan.bundle import load_gan
 from gan2shape_jax.models import lpips, stylegan2
 from gan2shape_jax.models.discriminator import discriminator_features
 from gan2shape_jax.models.frozen import cast_kernels
-from gan2shape_jax.system import cast_frozen
 
 U = 2.0**-8
 KEY = jax.random.key(0)
@@ -57,16 +54,6 @@ def test_kernels_of_convolutions_are_cast():
   kinds = "mapping|modulation|discriminator/(rgb|final_dense|score)"
   kept = [path for path in kept if path.endswith("/kernel")]
   assert kept and all(re.search(kinds, path) for path in kept)
-
-
-@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
-def test_the_configuration_decides(dtype):
-  config = tiny.get_config()
-  assert config.precision.frozen == "float32"
-  config.precision.frozen = dtype
-  found = cast_frozen(FrozenConfigDict(config), frozen("float32"))
-  jax.tree.map(np.testing.assert_array_equal, found, frozen(dtype))
-  assert found["lpips"]["conv1_1"]["kernel"].dtype == dtype
 
 
 def convolutions(function, *args):

@@ -71,7 +71,13 @@ def make_parser() -> argparse.ArgumentParser:
     " closer pictures, from latents that the GAN can edit less well",
   )
   add("--batch", type=int, default=8, help="pictures at a time, at most")
-  add("--crop", type=int, default=0, help="px, centre square to take; 0: all")
+  add(
+    "--crop",
+    type=int,
+    default=0,
+    help="px, centre square for the GAN to draw; 0: all. Not for runs with"
+    " data.crop, which search latents of whole pictures themselves",
+  )
   return parser
 
 
@@ -116,7 +122,11 @@ def invert_all(
   pictures: Sequence[SourcePicture],
   options: argparse.Namespace,
 ) -> None:
-  """Inverts pictures batch by batch and writes what was found for each."""
+  """Inverts pictures batch by batch and writes what was found for each.
+
+  Raises:
+    UserError: for some nothing was found; the others are written.
+  """
   arch = gan.arch
   frozen = gan.weights()
   synthesize = functools.partial(stylegan2.synthesize, arch=arch)
@@ -137,6 +147,7 @@ def invert_all(
   space = latent_space(gan.generator, arch)
   batches = list(even_batches(pictures, options.batch))
   steps = options.steps * (2 if options.w_plus else 1)
+  diverged = {}
   with Progress(steps * len(batches)) as progress:
     for number, batch in enumerate(batches):
 
@@ -151,7 +162,12 @@ def invert_all(
       latents = invert(frozen, images, space, progress=show)
       drawn = draw(gan.generator, latents)
       for picture, image, latent in zip(batch, drawn, latents, strict=True):
-        write_result(picture, image, latent, options)
+        if np.isfinite(latent).all():
+          write_result(picture, image, latent, options)
+        else:
+          diverged[picture.path] = f"{picture.path}: the search diverged"
+  if diverged:
+    raise UserError("; ".join(diverged.values()))
 
 
 def even_batches(

@@ -8,8 +8,9 @@ On the CPU, on a GPU, or data parallel on all devices that JAX sees:
 The output folder holds sample sheets, a log, checkpoints and `gan/`, the folder
 that other programs load. The same command resumes an interrupted run.
 
-The defaults are the StyleGAN2 paper's (config-e widths at the size of
-the pictures). A small network learns 64-pixel heads on a CPU core with
+The defaults are those of rosinality's program, with config-e widths for
+`--image_size`, to which pictures are resized. A small network learns 64-pixel
+heads on a CPU core with
 
   --channels 128,128,96,48,24 --latent_size 128 --mapping_layers 4 --no-noise \\
     --r1_weight 0.3 --path_weight 1 --path_every 8
@@ -24,6 +25,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from gan2shape_jax.atomic import writing
+from gan2shape_jax.errors import UserError
 from gan2shape_jax.gan.pictures import load_pictures
 from gan2shape_jax.gan.state import Hyper
 from gan2shape_jax.gan.train import Run, train
@@ -56,9 +58,16 @@ def run(options: argparse.Namespace) -> None:
 
 
 def architecture(options: argparse.Namespace) -> Architecture:
-  """The preset at the given size, or the table of channels."""
+  """The preset at the given size, or the table of channels.
+
+  Raises:
+    UserError: there is no preset of that size.
+  """
   if options.channels is None:
-    return {"e": config_e, "f": config_f}[options.config](options.image_size)
+    try:
+      return {"e": config_e, "f": config_f}[options.config](options.image_size)
+    except ValueError as error:
+      raise UserError(f"--image_size: {error}") from error
   return Architecture(
     channels=options.channels,
     latent_size=options.latent_size,
