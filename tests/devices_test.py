@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -13,7 +14,13 @@ from tiny_system import first_device
 
 from gan2shape_jax.devices import Kind, make_spread, over_rows
 
-EIGHT = [f"device {i}" for i in range(8)]
+
+class Device(NamedTuple):
+  number: int
+  process_index: int = 0
+
+
+EIGHT = [Device(i) for i in range(8)]
 
 
 @pytest.mark.parametrize(
@@ -35,13 +42,26 @@ def test_as_many_devices_as_serve(monkeypatch, rows, options, shape, each):
   spread = make_spread(EIGHT, rows, **options)
   assert spread.mesh.devices.shape == shape and spread.each == each
   # The samples of a picture stay on neighbours.
-  np.testing.assert_array_equal(
-    spread.mesh.devices.ravel(), EIGHT[: np.prod(shape)]
-  )
+  numbers = [device.number for device in spread.mesh.devices.ravel()]
+  assert numbers == list(range(np.prod(shape)))
+
+
+def test_a_process_has_successive_rows(monkeypatch):
+  """Though its chips are not: a TPU slice is numbered across its hosts."""
+  monkeypatch.setattr("gan2shape_jax.devices.Mesh", FakeMesh)
+  monkeypatch.setattr(jax, "process_index", lambda: 1)
+  devices = [Device(i, (i // 2) % 2) for i in range(8)]
+  spread = make_spread(devices, 16, shared=True)
+  assert [d.number for d in spread.mesh.devices[:, 0]] == [
+    *(0, 1, 4, 5),
+    *(2, 3, 6, 7),
+  ]
+  assert spread.numbers == range(8, 16)
 
 
 class FakeMesh:
   def __init__(self, devices, axes, axis_types):
+    # An array of tuples would be one of their fields.
     self.devices = devices
     self.shape = dict(zip(axes, devices.shape, strict=True))
 

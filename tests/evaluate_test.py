@@ -10,9 +10,10 @@ from random_gan import save_random_gan
 from tiny_system import weights
 
 from configs import tiny
-from gan2shape_jax import evaluate
+from gan2shape_jax import evaluate, predict
 from gan2shape_jax.errors import UserError
 from gan2shape_jax.models.architecture import Architecture
+from gan2shape_jax.outcome import Outcome
 from gan2shape_jax.pretrained import save_networks
 
 
@@ -30,7 +31,9 @@ def test_other_names_of_heads_are_refused(text):
     evaluate.parse_heads(text)
 
 
-def test_predictions_of_heads_that_it_makes(tmp_path, monkeypatch, capsys):
+@pytest.fixture
+def config(tmp_path, monkeypatch):
+  """Predictions of two heads with networks and a GAN of random weights."""
   params, _ = weights()
   arch = Architecture((8, 8, 8, 8), latent_size=8, mapping_layers=3)
   save_random_gan(tmp_path / "gan", arch)
@@ -43,6 +46,31 @@ def test_predictions_of_heads_that_it_makes(tmp_path, monkeypatch, capsys):
     flags.FLAGS(["evaluate"])
   monkeypatch.setattr(flags.FLAGS, "heads", "test:1-2")
   monkeypatch.setattr(flags.FLAGS, "fit", False)
+  return config
+
+
+@pytest.mark.parametrize("lost", [["000002"], ["000001", "000002"]])
+def test_heads_that_failed_are_told_last(
+  config, lost, tmp_path, monkeypatch, capsys
+):
+  run = predict.run
+
+  def lose(config, folder):
+    rows, failed = run(config, folder)
+    return Outcome(rows, failed | {name: rows.pop(name) for name in lost})
+
+  monkeypatch.setattr(predict, "run", lose)
+  with pytest.raises(SystemExit) as end:
+    evaluate.main(config, tmp_path)
+  assert end.value.code == 1
+  assert f"{len(lost)} of 2 pictures failed" in capsys.readouterr().err
+  written = tmp_path / "evaluation_test_appearance_1-2.json"
+  assert written.exists() == (len(lost) < 2)
+  if written.exists():
+    assert list(json.loads(written.read_text())["heads"]) == ["000001"]
+
+
+def test_predictions_of_heads_that_it_makes(config, tmp_path, capsys):
   evaluate.main(config, tmp_path)
   name = "evaluation_test_appearance_1-2"
   content = json.loads((tmp_path / f"{name}.json").read_text())

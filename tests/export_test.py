@@ -107,6 +107,14 @@ def test_meshes_hold_the_object_and_its_texture(full):
     np.testing.assert_array_equal(np.asarray(image.convert("RGB")), texture)
 
 
+def test_an_object_of_single_pixels_is_shown_with_all_around_it(tmp_path):
+  mask = np.zeros((SIZE, SIZE), np.float32)
+  mask[4:12:2, 4:12:2] = 1
+  _export(tmp_path, mask)
+  glb = next(iter(trimesh.load(tmp_path / "mesh.glb").geometry.values()))
+  assert len(glb.faces) == 4 * (SIZE - 1) ** 2
+
+
 def test_turntable_loops(full):
   folder, _ = full
   with Image.open(folder / "turntable.gif") as gif:

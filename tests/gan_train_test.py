@@ -171,12 +171,17 @@ def test_program_reports_user_errors_with_exit_code_2(tmp_path, capsys):
   arguments = ["--data", str(tmp_path / "none"), "--output", str(tmp_path)]
   assert program.main(arguments) == 2
   assert "no such folder" in capsys.readouterr().err
+  assert program.main([*arguments, "--image_size", "100"]) == 2
+  assert "--image_size: " in capsys.readouterr().err
 
 
-def test_program_defaults_are_the_papers():
+def test_program_defaults_are_those_of_rosinality():
   program = load_program()
   options = program.make_parser().parse_args(["--data", "d", "--output", "o"])
-  assert Hyper(**{k: getattr(options, k) for k in vars(Hyper())}) == Hyper()
+  expected = dict(batch=16, learning_rate=0.002, r1_weight=10, r1_every=16)
+  expected |= dict(path_weight=2, path_every=4, path_decay=0.01, mixing=0.9)
+  expected |= dict(images=12_800_000, mirror=True)
+  assert {name: getattr(options, name) for name in expected} == expected
   arch = program.architecture(options)
   assert arch.channels == (512, 512, 512, 512, 256, 128)
   options = program.make_parser().parse_args(

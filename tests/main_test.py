@@ -19,6 +19,9 @@ def run(*options):
     (["--config.data.pictures=nowhere.png"], "nowhere.png"),
     (["--config.weights.gan=nowhere"], "nowhere: no weights there"),
     (["--config.image_size=big"], "image_size"),
+    (["--config.run.chunk=0"], "run.chunk=0 must be at least 1"),
+    (["--config.networks.width=30"], "width 30 and max_channels 128"),
+    (["--process=1"], "go with --distributed"),
     (["--no_such_flag"], "no_such_flag"),
   ],
 )

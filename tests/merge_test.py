@@ -1,5 +1,7 @@
 """The program that merges networks, from folder to folder."""
 
+import shutil
+
 import jax
 import numpy as np
 import pytest
@@ -59,7 +61,10 @@ def folders(inputs, tmp_path_factory):
 def test_merged_networks_load_within_the_mean_limits(
   inputs, folders, tmp_path, capsys
 ):
-  config = make_config(inputs, (0.8, 1.3))
+  # Pictures are all that is looked at.
+  shutil.copytree(inputs / "image", tmp_path / "image")
+  config = make_config(inputs, (0.8, 1.3), **{"data.mask": "file"})
+  config.data.pictures = str(tmp_path / "image")
   merge.run(config, tmp_path, folders, iterations=3)
   said = capsys.readouterr().out
   assert "camera.depth_min=0.92, camera.depth_max=1.08" in said

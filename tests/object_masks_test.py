@@ -11,6 +11,7 @@ from PIL import Image
 from configs import tiny
 from gan2shape_jax import object_masks, parsing
 from gan2shape_jax.data import SourcePicture
+from gan2shape_jax.errors import UserError
 from gan2shape_jax.object_masks import with_masks
 
 
@@ -57,6 +58,14 @@ def test_masks_are_found_once(tmp_path, parsed):
   np.testing.assert_array_equal(again[0].mask, expected)
   np.testing.assert_array_equal(again[1].mask, 1)
   assert len(parsed) == 2
+
+
+def test_a_mask_by_hand_has_the_size_of_the_run(tmp_path, parsed):
+  pictures = [source(tmp_path, "a", 1.0)]
+  with_masks(make_config(), tmp_path, pictures)
+  Image.new("L", (16, 8), 255).save(tmp_path / "a.png")
+  with pytest.raises(UserError, match=r"a\.png: is 16x8 px; save it with 8x8"):
+    with_masks(make_config(), tmp_path, pictures)
 
 
 def test_other_settings_need_other_masks(tmp_path, parsed):

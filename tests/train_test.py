@@ -12,7 +12,7 @@ from tensorboardX.proto.event_pb2 import Event
 from tiny_inputs import SIZE, write_inputs, write_pictures
 
 from configs import tiny
-from gan2shape_jax import train
+from gan2shape_jax import loop, train
 from gan2shape_jax.checkpoint import Checkpoints
 from gan2shape_jax.errors import UserError
 from gan2shape_jax.methods import METRICS
@@ -187,6 +187,49 @@ def test_pictures_that_fail_do_not_stop_the_others(config, tmp_path):
   again, failed = train.run(config, workdir)
   assert again["1"] == rows["1"]
   assert set(again) == {"1", "2"} and set(failed) == {"0"}
+
+
+def test_a_picture_that_was_mended_joins_the_training(
+  config, tmp_path, monkeypatch
+):
+  config = config.copy_and_resolve_references()
+  write_pictures(tmp_path / "inputs", count=3)
+  broken = tmp_path / "inputs/image/0.png"
+  whole = broken.read_bytes()
+  broken.write_bytes(b"broken")
+  config.data.pictures = str(tmp_path / "inputs/list.txt")
+  config.joint = True
+  config.output.export = False
+  save, resume, resumed = Checkpoints.save, loop.GroupLoop._resume, []
+
+  def save_then_die(self, state, progress):
+    save(self, state, progress)
+    if progress["phase"] == 3:  # step 3 of the first stage
+      raise Killed
+
+  with monkeypatch.context() as patch:
+    patch.setattr(Checkpoints, "save", save_then_die)
+    with pytest.raises(Killed):
+      train.run(config, tmp_path / "run")
+  broken.write_bytes(whole)
+
+  def note(self, *args):
+    fit, phase = resume(self, *args)
+    # Every picture has its own reconstruction, not what lay in its place.
+    fitter = self._context.fitter
+    expected = fitter.reconstruct(fit.params, self._pictures)
+    np.testing.assert_array_equal(fit.canonical.albedo, expected.albedo)
+    resumed.append(phase)
+    return fit, phase
+
+  with monkeypatch.context() as patch:
+    patch.setattr(Checkpoints, "save", save_then_die)
+    patch.setattr(loop.GroupLoop, "_resume", note)
+    with pytest.raises(Killed):
+      train.run(config, tmp_path / "run")
+  assert resumed == [3]
+  rows, failed = train.run(config, tmp_path / "run")
+  assert set(rows) == {"0", "1", "2"} and not failed
 
 
 def test_joint_networks_predict_and_start_other_fits(config, tmp_path):
