@@ -3,12 +3,16 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint clean
+.PHONY: demo test test-torch lint clean
 
 demo: $(VENV)/.installed
 	$(BIN)/python -m gan2shape_jax.main --config=configs/demo.py
 
 test: $(VENV)/.installed-dev
+	$(BIN)/python -m pytest -n auto
+
+test-torch: $(VENV)/.installed-dev
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check torch==2.13.0
 	$(BIN)/python -m pytest -n auto
 
 lint: $(VENV)/.installed-dev

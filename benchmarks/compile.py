@@ -4,8 +4,8 @@
 
 Runs everything that a fit does, inversion and export included, with a few
 iterations of each kind and the persistent cache off, in a temporary folder.
-JAX reports the seconds for each program; `wall` is their sum and `processor`
-what the whole run cost, most of which is compiling.
+JAX reports the seconds for each program. After them come their sum and what the
+whole run took, most of which is compiling.
 
   trace     Python to jaxpr, and jaxpr to StableHLO
   compile   XLA

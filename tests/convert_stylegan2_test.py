@@ -71,6 +71,8 @@ def test_every_format_gives_the_same_gan(tmp_path, checkpoint, kind):
     leaves = flat(getattr(gan, name))
     assert {k: v.shape for k, v in leaves.items()} == shapes
     assert all(leaf.dtype == np.float32 for leaf in leaves.values())
+    if kind == "zip":
+      continue  # With it the others are compared; spot checks of it are below.
     same = flat(getattr(convert(tmp_path, zip_file(checkpoint)), name))
     for leaf in leaves:
       # TensorFlow's bias is stored less one, which costs a rounding.

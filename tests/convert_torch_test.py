@@ -19,8 +19,7 @@ from gan2shape_jax.models import discriminator, stylegan2
 from gan2shape_jax.models.networks import build_networks
 
 torch = pytest.importorskip("torch")
-torch_networks = pytest.importorskip("golden.torch_networks")
-torch_stylegan2 = pytest.importorskip("golden.torch_stylegan2")
+from golden import torch_networks, torch_stylegan2  # noqa: E402  # need torch
 
 FORMATS = pytest.mark.parametrize("new_format", [True, False])
 CHANNELS, LATENT, LAYERS = (12, 12, 8, 8), 16, 5

@@ -1,4 +1,4 @@
-"""Every program of a run lowers for TPUs and GPUs, which are not at hand.
+"""The programs of a run on one device lower for TPUs and GPUs.
 
 What they would refuse, or do slowly, is looked for in what `jax.export` gives.
 A program is one row of the table: its name, and a function that returns, for

@@ -24,7 +24,7 @@ def draw(split, index, **options):
   )
 
 
-def test_a_sample_is_the_same_twice_and_alone_or_in_company():
+def test_a_sample_is_the_same_twice_and_another_is_not():
   first, again = draw("train", 3), draw("train", 3)
   jax.tree.map(np.testing.assert_array_equal, first, again)
   other = draw("train", 4)
@@ -123,7 +123,7 @@ def test_each_degree_of_asymmetry_shows_where_it_should(
   assert (np.abs(image - image[:, ::-1]).max() > 0.02) == picture_differs
 
 
-def test_light_from_above_and_the_left_lights_those_sides():
+def test_light_from_the_left_lights_that_side():
   who = identity.sample_identity(jax.random.key(8), asymmetry="none")
   light = LIGHT._replace(direction=jnp.array([0.6, 0.0, 0.8]))
   sample = heads.render_head(who, jnp.zeros(6), light, size=SIZE)

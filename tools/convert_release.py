@@ -4,7 +4,7 @@
 
 In the root, what is there of
 
-  checkpoints/stylegan2/*.pt      generators and discriminators
+  checkpoints/stylegan2/*.pt      generators and discriminators, or *.pkl
   checkpoints/gan2shape/*.pth     jointly trained networks
   checkpoints/view_light/*.pth    distributions of views and lights
   checkpoints/parsing/*.pth       BiSeNet and PSPNet
