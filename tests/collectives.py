@@ -1,4 +1,6 @@
-"""Prints what compiled steps 2 exchange between devices, as JSON.
+"""Prints what compiled steps 2 exchange between four devices, as JSON.
+
+And what is wrong with them on a TPU, see program_faults.py.
 
 XLA_FLAGS=--xla_force_host_platform_device_count=4 python tests/collectives.py
 """
@@ -14,6 +16,7 @@ import numpy as np
 
 sys.path.insert(0, str(pathlib.Path(__file__).parents[1]))
 
+import program_faults
 from tiny_system import picture, tiny_system, weights
 
 from gan2shape_jax import fitting
@@ -30,8 +33,8 @@ WAYS = {
 }
 
 
-def exchanged(options):
-  """Counts the collectives of one iteration on four devices."""
+def inspect(options):
+  """Counts the collectives of one iteration, and lists its faults."""
   spread = make_spread(jax.devices(), 4, **options)
   fitter = fitting.Fitter(tiny_system(), spread)
   phase = Phase("project", 1, 1)
@@ -46,10 +49,13 @@ def exchanged(options):
   data = fitter.prepare(phase, frozen, fit, pictures)
   step = fitter.chunk(phase, on_device=False).args[0]
   text = step.lower(fit, frozen, data).compile().as_text()
-  return collections.Counter(
-    re.findall(rf" ({COLLECTIVES})(?:-start)?\(", text)
-  )
+  exchanged = re.findall(rf" ({COLLECTIVES})(?:-start)?\(", text)
+  lowered = program_faults.lower(step, "tpu", fit, frozen, data)
+  return {
+    "exchanged": collections.Counter(exchanged),
+    "faults": sorted(program_faults.find(lowered)),
+  }
 
 
 if __name__ == "__main__":
-  print(json.dumps({way: exchanged(options) for way, options in WAYS.items()}))
+  print(json.dumps({way: inspect(options) for way, options in WAYS.items()}))

@@ -101,8 +101,8 @@ def test_one_row_is_no_batch():
 
 
 @pytest.fixture(scope="module")
-def exchanged():
-  """What compiled steps exchange between four devices, by way of using them."""
+def inspected():
+  """What compiled steps are like on four devices, by way of using them."""
   flags = os.environ["XLA_FLAGS"] + " --xla_force_host_platform_device_count=4"
   script = os.path.join(os.path.dirname(__file__), "collectives.py")
   result = subprocess.run(
@@ -115,10 +115,15 @@ def exchanged():
   return json.loads(result.stdout.splitlines()[-1])
 
 
-def test_separate_fits_exchange_nothing(exchanged):
-  assert exchanged["separate"] == {}
+def test_separate_fits_exchange_nothing(inspected):
+  assert inspected["separate"]["exchanged"] == {}
 
 
 @pytest.mark.parametrize("way", ["samples", "joint"])
-def test_sums_are_all_that_is_exchanged(exchanged, way):
-  assert exchanged[way].keys() == {"all-reduce"}
+def test_sums_are_all_that_is_exchanged(inspected, way):
+  assert inspected[way]["exchanged"].keys() == {"all-reduce"}
+
+
+@pytest.mark.parametrize("way", ["separate", "samples", "joint"])
+def test_programs_of_several_devices_lower_for_a_tpu(inspected, way):
+  assert inspected[way]["faults"] == []

@@ -1,4 +1,4 @@
-"""The programs of a run on one device lower for TPUs and GPUs.
+"""The programs of a run lower for TPUs and GPUs, which are not at hand.
 
 What they would refuse, or do slowly, is looked for in what `jax.export` gives.
 A program is one row of the table: its name, and a function that returns, for
@@ -6,7 +6,6 @@ the shapes `s`, the function to be compiled and what it takes.
 """
 
 import functools
-import re
 from functools import partial
 from types import SimpleNamespace
 
@@ -14,6 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+import program_faults
 import pytest
 import tiny_system
 from jax import ShapeDtypeStruct
@@ -21,6 +21,7 @@ from jax.sharding import Mesh
 
 from gan2shape_jax import (
   diagnostics,
+  distillation,
   fitting,
   inference,
   inversion,
@@ -144,6 +145,18 @@ def samples(s):
   return pseudo, pseudo.image
 
 
+def merging(s):
+  """The gradient with which networks learn what several answer."""
+
+  def distance(params, image, answers):
+    given = distillation.answer(s.system, params, image)
+    return distillation.distance(s.system, given, answers)
+
+  answer = partial(distillation.answer, s.system)
+  answers = jax.eval_shape(answer, s.params, s.image)
+  return jax.grad(distance), s.params, s.image, answers
+
+
 def drawing(s):
   draw = partial(
     views.make_gallery,
@@ -256,6 +269,12 @@ PROGRAMS = {
     s.params,
     *samples(s),
   ),
+  "answers to be merged": lambda s: (
+    partial(distillation.symmetric_answer, s.system),
+    s.params,
+    s.image,
+  ),
+  "merge": merging,
   "gallery": drawing,
   "bisenet": lambda s: masking(s, "bisenet"),
   "pspnet": lambda s: masking(s, "pspnet_voc"),
@@ -266,31 +285,7 @@ PROGRAMS = {
 }
 
 
-# --- What must not be in them. -----------------------------------------------
-
-FAULTS = {
-  # Callbacks of the host, and linear algebra that runs apart from the rest.
-  "call": r"custom_call",
-  # A size that is known only when the program runs.
-  "dynamic": r"tensor<[^>]*\?",
-  # Not on a TPU, or slowly. ui64 is how JAX counts random numbers.
-  "wide": r"tensor<[^>]*(f64|complex<|[<x]i64)",
-  "grouped": r"(feature|batch)_group_count = (?!1 )",
-  # Input dilation (slow on the CPU), but for the gradient of a strided
-  # convolution, whose kernel has its channels (o, i) the other way round.
-  "dilated": r"convolution[^\n]*x\[0, 1, i, o\][^\n]*lhs_dilate",
-}
-
-
-def faults(text):
-  """Names of the faults of a program."""
-  # Paddings are constants of the compiler, not values of the program.
-  text = re.sub(r"padding = dense<[^>]*> : tensor<[^>]*>", "", text)
-  return {name for name, found in FAULTS.items() if re.search(found, text)}
-
-
-def export(function, platform, args):
-  return jax.export.export(function, platforms=[platform])(*args).mlir_module()
+# --- What must not be in them: see program_faults.py. ------------------------
 
 
 @functools.cache
@@ -304,8 +299,8 @@ def jitted(name):
 @pytest.mark.parametrize("platform", ["tpu", "cuda"])
 def test_lowers(platform, name):
   function, args = jitted(name)
-  text = export(function, platform, args)
-  assert not faults(text)
+  text = program_faults.lower(function, platform, *args)
+  assert not program_faults.find(text)
   assert ("bf16" in text) == name.endswith("bfloat16")
 
 
@@ -336,7 +331,11 @@ def convolve(*, groups=1, dilation=1):
 )
 def test_faults_are_found(name, function):
   x = array(1, 8, 8, 4)
-  assert not faults(export(jax.jit(convolve()), "cuda", [x]))
+  assert not faults_of(convolve(), x)
   if name == "dynamic":
     x = array(*jax.export.symbolic_shape("n, 2"))
-  assert name in faults(export(jax.jit(function), "cuda", [x]))
+  assert name in faults_of(function, x)
+
+
+def faults_of(function, x):
+  return program_faults.find(program_faults.lower(jax.jit(function), "cuda", x))
