@@ -34,11 +34,6 @@ class Phase:
   iterations: int
   flip: bool = False
 
-  @property
-  def trainable(self) -> tuple[str, ...]:
-    """Names of the networks that this phase trains."""
-    return TRAINABLE[self.step]
-
 
 def make_phases(
   *,

@@ -9,7 +9,8 @@ import sys
 import jax
 import numpy as np
 import pytest
-from tiny_system import ARCH, weights
+from random_gan import ARCH
+from tiny_system import weights
 
 from gan2shape_jax import inference, steps
 from gan2shape_jax.gan.bundle import Gan, save_gan

@@ -12,7 +12,6 @@ from tiny_system import weights
 from configs import tiny
 from gan2shape_jax import evaluate, predict
 from gan2shape_jax.errors import UserError
-from gan2shape_jax.models.architecture import Architecture
 from gan2shape_jax.outcome import Outcome
 from gan2shape_jax.pretrained import save_networks
 
@@ -35,8 +34,7 @@ def test_other_names_of_heads_are_refused(text):
 def config(tmp_path, monkeypatch):
   """Predictions of two heads with networks and a GAN of random weights."""
   params, _ = weights()
-  arch = Architecture((8, 8, 8, 8), latent_size=8, mapping_layers=3)
-  save_random_gan(tmp_path / "gan", arch)
+  save_random_gan(tmp_path / "gan")
   save_networks(tmp_path / "networks", params, units={}, provenance={})
   config = tiny.get_config()
   config.weights.gan = str(tmp_path / "gan")

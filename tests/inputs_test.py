@@ -12,7 +12,6 @@ from random_gan import save_random_gan
 from configs import tiny
 from gan2shape_jax.errors import UserError
 from gan2shape_jax.inputs import load_inputs
-from gan2shape_jax.models.architecture import Architecture
 from gan2shape_jax.plan import estimate_memory, make_plan
 from gan2shape_jax.weights import save_weights
 
@@ -20,8 +19,7 @@ from gan2shape_jax.weights import save_weights
 @pytest.fixture(scope="module")
 def config(tmp_path_factory):
   folder = tmp_path_factory.mktemp("inputs")
-  arch = Architecture((8, 8, 8, 8), latent_size=8, mapping_layers=3)
-  save_random_gan(folder / "gan", arch)
+  save_random_gan(folder / "gan")
   (folder / "image").mkdir()
   (folder / "latents").mkdir()
   for name in "ab":

@@ -18,6 +18,7 @@ import pytest
 import tiny_system
 from jax import ShapeDtypeStruct
 from jax.sharding import Mesh
+from random_gan import ARCH
 
 from gan2shape_jax import (
   diagnostics,
@@ -40,7 +41,6 @@ from gan2shape_jax.models.stylegan2 import generate
 from gan2shape_jax.schedule import Phase
 from gan2shape_jax.types import GroundTruth, Picture
 
-ARCH = tiny_system.ARCH
 HYPER = Hyper(batch=8)
 
 

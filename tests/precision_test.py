@@ -16,7 +16,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from tiny_system import ARCH, picture, tiny_system, weights
+from random_gan import ARCH
+from tiny_system import picture, tiny_system, weights
 
 from gan2shape_jax import inference, losses, steps
 from gan2shape_jax.gan.bundle import load_gan

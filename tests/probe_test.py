@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from random_gan import save_random_gan
-from tiny_system import ARCH, weights
+from tiny_system import weights
 
 from configs import tiny
 from gan2shape_jax import probe
@@ -14,7 +14,7 @@ from gan2shape_jax.pretrained import save_networks
 @pytest.fixture(scope="module")
 def config(tmp_path_factory):
   folder = tmp_path_factory.mktemp("inputs")
-  save_random_gan(folder / "gan", ARCH)
+  save_random_gan(folder / "gan")
   save_networks(folder / "networks", weights()[0], units={}, provenance={})
   y, x = np.mgrid[:32, :32] - 15.5
   ball = np.maximum(0, 1 - (x**2 + y**2) / 12**2)[..., None]

@@ -5,9 +5,13 @@ import numpy as np
 
 from gan2shape_jax.gan.bundle import Gan, save_gan
 from gan2shape_jax.models import discriminator, stylegan2
+from gan2shape_jax.models.architecture import Architecture
+
+# Of the tiny GAN of most tests.
+ARCH = Architecture((8, 8, 8, 8), latent_size=8, mapping_layers=3)
 
 
-def save_random_gan(folder, arch):
+def save_random_gan(folder, arch=ARCH):
   """Writes the folder of a GAN whose pictures show nothing."""
   rng = np.random.default_rng(0)
 

@@ -4,21 +4,18 @@ import jax
 import numpy as np
 import pytest
 from PIL import Image
-from random_gan import save_random_gan
+from random_gan import ARCH, save_random_gan
 
 from gan2shape_jax import sheets
 from gan2shape_jax.gan.bundle import load_gan
 from gan2shape_jax.models import stylegan2
-from gan2shape_jax.models.architecture import Architecture
 from tools import sample_pictures
-
-ARCH = Architecture((8, 8, 8, 8), latent_size=8, mapping_layers=3)
 
 
 @pytest.fixture(scope="module")
 def gan(tmp_path_factory):
   folder = tmp_path_factory.mktemp("gan") / "gan"
-  save_random_gan(folder, ARCH)
+  save_random_gan(folder)
   return folder
 
 

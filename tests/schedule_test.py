@@ -25,5 +25,5 @@ def test_no_prior_where_it_has_no_iterations():
 
 def test_steps_train_each_network_and_step_3_all_but_the_encoder():
   everything = {"depth", "albedo", "view", "light", "encoder"}
-  assert set(Phase("shape", 1, 1).trainable) == everything - {"encoder"}
+  assert set(TRAINABLE["shape"]) == everything - {"encoder"}
   assert set().union(*TRAINABLE.values()) == everything

@@ -14,7 +14,8 @@ import time
 
 import numpy as np
 import pytest
-from tiny_inputs import ARCH, write_inputs
+from random_gan import ARCH
+from tiny_inputs import write_inputs
 
 FIELDS = {
   "prior.iterations": 1,

@@ -5,7 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from ml_collections import FrozenConfigDict
-from tiny_system import ARCH, picture, tiny_system, weights
+from random_gan import ARCH
+from tiny_system import picture, tiny_system, weights
 
 from configs import tiny
 from gan2shape_jax.errors import UserError

@@ -4,16 +4,13 @@ import numpy as np
 from PIL import Image
 from random_gan import save_random_gan
 
-from gan2shape_jax.models.architecture import Architecture
-
 SIZE = 32
-ARCH = Architecture((8, 8, 8, 8), latent_size=8, mapping_layers=3)
 
 
 def write_inputs(folder, pictures):
   """Writes pictures and a random GAN; returns the folder."""
   write_pictures(folder, count=pictures)
-  save_random_gan(folder / "gan", ARCH)
+  save_random_gan(folder / "gan")
   return folder
 
 

@@ -5,16 +5,14 @@ import functools
 import jax
 import jax.numpy as jnp
 from ml_collections import FrozenConfigDict
+from random_gan import ARCH
 
 from configs import tiny
 from gan2shape_jax.devices import make_spread
 from gan2shape_jax.models import discriminator, stylegan2
-from gan2shape_jax.models.architecture import Architecture
 from gan2shape_jax.models.networks import init_networks
 from gan2shape_jax.system import make_system
 from gan2shape_jax.types import Picture
-
-ARCH = Architecture((8, 8, 8, 8), latent_size=8, mapping_layers=3)
 
 
 def tiny_system(**fields):
