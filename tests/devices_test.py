@@ -1,10 +1,10 @@
 """How rows are laid out over devices, and what compiled programs exchange."""
 
+import dataclasses
 import json
 import os
 import subprocess
 import sys
-from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -15,7 +15,8 @@ from tiny_system import first_device
 from gan2shape_jax.devices import Kind, make_spread, over_rows
 
 
-class Device(NamedTuple):
+@dataclasses.dataclass
+class Device:
   number: int
   process_index: int = 0
 
@@ -61,7 +62,6 @@ def test_a_process_has_successive_rows(monkeypatch):
 
 class FakeMesh:
   def __init__(self, devices, axes, axis_types):
-    # An array of tuples would be one of their fields.
     self.devices = devices
     self.shape = dict(zip(axes, devices.shape, strict=True))
 

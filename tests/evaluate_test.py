@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 from absl import flags
+from absl.testing import flagsaver
 from PIL import Image
 from random_gan import save_random_gan
 from tiny_system import weights
@@ -31,7 +32,7 @@ def test_other_names_of_heads_are_refused(text):
 
 
 @pytest.fixture
-def config(tmp_path, monkeypatch):
+def config(tmp_path):
   """Predictions of two heads with networks and a GAN of random weights."""
   params, _ = weights()
   save_random_gan(tmp_path / "gan")
@@ -42,9 +43,8 @@ def config(tmp_path, monkeypatch):
   config.data.pictures = "replaced"
   if not flags.FLAGS.is_parsed():
     flags.FLAGS(["evaluate"])
-  monkeypatch.setattr(flags.FLAGS, "heads", "test:1-2")
-  monkeypatch.setattr(flags.FLAGS, "fit", False)
-  return config
+  with flagsaver.flagsaver(heads="test:1-2", fit=False):
+    yield config
 
 
 @pytest.mark.parametrize("lost", [["000002"], ["000001", "000002"]])
