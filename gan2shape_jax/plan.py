@@ -160,12 +160,9 @@ def estimate_memory(config: ConfigDict, inputs: Inputs, spread: Spread) -> int:
   seen = _VGG_MAPS * size**2 if config.weights.lpips else reading
   flips = 2 if any(config.schedule.flip_step3) else 1
   shape = (batch + 1) * (flips + 1) * _FLOAT * _COPIES * seen
-  own = trained + pool + max(project, shape)
-  if spread.shared:
-    own += (spread.each - 1) * (pool + max(project, shape))
-  else:
-    own *= spread.each
-  return _bytes(inputs.frozen) + own
+  rows = spread.each * (pool + max(project, shape))
+  sets = 1 if spread.shared else spread.each
+  return _bytes(inputs.frozen) + sets * trained + rows
 
 
 def _bytes(tree):
