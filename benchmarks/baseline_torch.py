@@ -62,13 +62,12 @@ def load_original(workload, threads):
 
 def ours(workload, step):
   """A function that runs n iterations of our side of a step."""
-  iterate, state, data = make_step(workload, step)
-  compiled = jax.jit(iterate, donate_argnums=0)
-  state = [state]
+  made = make_step(workload, step)
+  compiled, state = made.jit(), [made.state]
 
   def run(iterations):
     for _ in range(iterations):
-      state[0], _ = compiled(state[0], workload.frozen, data)
+      state[0], _ = compiled(state[0], workload.frozen, made.data)
     jax.block_until_ready(state[0])
 
   return run

@@ -83,7 +83,7 @@ def benchmark(workload, name, *, iterations, repeats):
   """Compiles and times one step; returns a row of figures."""
   step = make_step(workload, name)
   begin = time.perf_counter()
-  program = jax.jit(step.iterate, donate_argnums=0)
+  program = step.jit()
   lowered = program.lower(step.state, workload.frozen, step.data)
   lowered_at = time.perf_counter()
   compiled = lowered.compile()

@@ -22,7 +22,14 @@ import jax.numpy as jnp
 import optax
 from ml_collections import ConfigDict, FrozenConfigDict
 
-from gan2shape_jax import inference, inversion, optim, refinement, steps
+from gan2shape_jax import (
+  convolutions,
+  inference,
+  inversion,
+  optim,
+  refinement,
+  steps,
+)
 from gan2shape_jax.errors import UserError
 from gan2shape_jax.gan.bundle import load_gan
 from gan2shape_jax.inputs import load_lpips
@@ -72,11 +79,19 @@ class Step(NamedTuple):
     iterate: `(state, frozen, data) -> (state, metrics)`.
     state: what changes, a fresh copy: the caller donates it.
     data: what stays the same.
+    compiler_options: of its program.
   """
 
   iterate: Callable[..., tuple[Any, Any]]
   state: Any
   data: Any
+  compiler_options: dict[str, str] | None = None
+
+  def jit(self) -> Any:
+    """The program, not yet compiled; it consumes the state."""
+    return jax.jit(
+      self.iterate, donate_argnums=0, compiler_options=self.compiler_options
+    )
 
 
 def make_parser(
@@ -153,6 +168,13 @@ def load_workload(config: ConfigDict, *, random: int | None = None) -> Workload:
 
 def make_step(workload: Workload, name: str) -> Step:
   """One of `STEPS`, ready to be compiled."""
+  step = _make_step(workload, name)
+  if name in ("project", "collect", "refine"):
+    step = step._replace(compiler_options=convolutions.for_batches())
+  return step
+
+
+def _make_step(workload, name):
   system = workload.system
   if name == "inversion":
     return _inversion(workload)

@@ -25,12 +25,14 @@ def make_chunk(
   step: Callable[..., tuple[Any, dict[str, jax.Array]]],
   *,
   on_device: bool | None = None,
+  compiler_options: dict[str, str] | None = None,
 ) -> Callable[..., tuple[Any, Metrics]]:
   """Compiles `length` iterations of a step into one call.
 
   Args:
     step: `(state, *args) -> (state, metrics)`, traceable.
     on_device: whether the loop is there; None decides by platform.
+    compiler_options: of `jax.jit`.
 
   Returns:
     `(state, *args, length) -> (state, metrics)`, which consumes (donates) the
@@ -39,7 +41,10 @@ def make_chunk(
   if on_device is None:
     on_device = jax.default_backend() != "cpu"
   if not on_device:
-    return partial(_python_chunk, jax.jit(step, donate_argnums=0))
+    compiled = jax.jit(
+      step, donate_argnums=0, compiler_options=compiler_options
+    )
+    return partial(_python_chunk, compiled)
 
   def loop(state, length, *args, size):
     def iterate(i, carry):
@@ -52,8 +57,13 @@ def make_chunk(
     return jax.lax.fori_loop(0, length, iterate, (state, rows))
 
   loop.__name__ = step.__name__
-  loop = jax.jit(loop, static_argnames="size", donate_argnums=0)
-  return partial(_device_chunk, loop)
+  compiled = jax.jit(
+    loop,
+    static_argnames="size",
+    donate_argnums=0,
+    compiler_options=compiler_options,
+  )
+  return partial(_device_chunk, compiled)
 
 
 def _python_chunk(step, state, *args, length):

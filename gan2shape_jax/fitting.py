@@ -25,7 +25,7 @@ from flax import struct
 from jax.sharding import NamedSharding, PartitionSpec
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
-from gan2shape_jax import inference, optim, refinement, steps
+from gan2shape_jax import convolutions, inference, optim, refinement, steps
 from gan2shape_jax.chunks import make_chunk
 from gan2shape_jax.devices import Kind, Spread, over_rows
 from gan2shape_jax.models.networks import init_networks
@@ -321,7 +321,9 @@ def _chunk(fitter: Fitter, step: str, flip: bool, on_device: bool | None):
       Kind.ROWS,
     )
   spread_step.__name__ = f"{step}_step"
-  return make_chunk(spread_step, on_device=on_device)
+  # The other steps learn from a single picture, if from others beside it.
+  options = convolutions.for_batches() if step == "project" else None
+  return make_chunk(spread_step, on_device=on_device, compiler_options=options)
 
 
 @functools.cache
@@ -337,7 +339,10 @@ def _program(
     return function(fitter.system, *args, **options)
 
   of_row.__name__ = function.__name__
-  return jax.jit(fitter.spread.rows(of_row, *kinds))
+  return jax.jit(
+    fitter.spread.rows(of_row, *kinds),
+    compiler_options=convolutions.for_batches(),
+  )
 
 
 def _begin(system, pretrained, seed, number):
@@ -392,7 +397,7 @@ def _refine(fitter: Fitter) -> Callable[..., tuple[refinement.Search, Any]]:
   kinds = (Kind.ROWS, Kind.FIXED, Kind.ROWS)
   rows = fitter.spread.rows(step, *kinds)
   rows.__name__ = "refine_step"
-  return make_chunk(rows)
+  return make_chunk(rows, compiler_options=convolutions.for_batches())
 
 
 def turn(

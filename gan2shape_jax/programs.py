@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from gan2shape_jax import inference, steps
+from gan2shape_jax import convolutions, inference, steps
 from gan2shape_jax.metrics import evaluate_depth
 from gan2shape_jax.render.camera import Camera
 from gan2shape_jax.render.compose import Rendering, render_view
@@ -123,4 +123,7 @@ def project(
 
 @functools.cache
 def _project(system: System) -> Callable[..., Array]:
-  return jax.jit(functools.partial(steps.project, system))
+  return jax.jit(
+    functools.partial(steps.project, system),
+    compiler_options=convolutions.for_batches(),
+  )

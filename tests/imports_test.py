@@ -17,6 +17,7 @@ ALLOWED = {
   "chunks": (),
   "checkpoint": ("local_state",),
   "config": (),
+  "convolutions": (),
   "convert": ("models.architecture",),
   "data": ("types", "image_files", "masks"),
   "cli": ("hosts", "outcome", "runtime", "scores"),

@@ -14,6 +14,7 @@ import jax.numpy as jnp
 import optax
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
+from gan2shape_jax import convolutions
 from gan2shape_jax.gan import losses
 from gan2shape_jax.gan.pictures import to_float
 from gan2shape_jax.gan.state import Hyper, optimizers
@@ -154,8 +155,10 @@ def make_steps(arch: Architecture, hyper: Hyper, mesh: Mesh) -> Steps:
     state = update_generator(state, grads).replace(path_mean=mean)
     return state, {"path": penalty, "path_mean": mean}
 
+  options = convolutions.for_batches()
   jitted = (
-    jax.jit(f, donate_argnums=0) for f in (discriminator, r1, generator, path)
+    jax.jit(f, donate_argnums=0, compiler_options=options)
+    for f in (discriminator, r1, generator, path)
   )
   return Steps(*jitted)
 
