@@ -24,6 +24,7 @@ from gan2shape_jax.sources import (
   common_size,
   load_heldout,
   load_sources,
+  sizes_to_crop,
 )
 from gan2shape_jax.system import System, make_system
 from gan2shape_jax.weights import check_shapes, load_weights
@@ -98,7 +99,8 @@ def load_inputs(
   if config.image_size > 0 and config.data.pictures:
     load = functools.partial(load_sources, share=share)
     sources = attempt(load, config, arch) or sources
-    size = attempt(common_size, config, sources.pictures)
+    examples = sizes_to_crop(config, sources.pictures)
+    size = attempt(common_size, config, examples)
     heldout = attempt(load_heldout, config)
   pictures, failed, count = sources
   if sound:

@@ -82,24 +82,33 @@ def load_heldout(config: ConfigDict) -> list[SourcePicture]:
   return load_pictures(paths, **_options(config, None, True, "full"))
 
 
-def common_size(config: ConfigDict, sources: list[SourcePicture]) -> int | None:
-  """Width of the pictures' files in px; None if it does not matter.
+def sizes_to_crop(
+  config: ConfigDict, sources: list[SourcePicture]
+) -> dict[int, str]:
+  """A file of each width in px; none where nothing is cropped."""
+  cropped = sources if config.data.crop else []
+  return {source.source_size: str(source.path) for source in cropped}
 
-  With a crop it does: one program crops the GAN's images for all of them.
+
+def common_size(config: ConfigDict, examples: dict[int, str]) -> int | None:
+  """The one width of pictures to be cropped, px; None if it does not matter.
+
+  One program crops the GAN's images for all of them.
+
+  Args:
+    config: of the run.
+    examples: as from `sizes_to_crop`.
 
   Raises:
-    UserError: pictures to be cropped have several widths.
+    UserError: there are several widths.
   """
-  if not config.data.crop or not sources:
-    return None
-  examples = {source.source_size: source.path for source in sources}
   if len(examples) > 1:
     named = ", ".join(f"{path}: {size} px" for size, path in examples.items())
     raise UserError(
       f"{config.data.pictures}: pictures to be cropped must have one width"
       f" ({named}); resize them, or crop them yourself and set data.crop=0"
     )
-  return sources[0].source_size
+  return next(iter(examples), None)
 
 
 def _options(config, arch, ground_truth, mask):

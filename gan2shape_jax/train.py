@@ -46,6 +46,7 @@ from gan2shape_jax.outcome import Outcome, join
 from gan2shape_jax.plan import Plan, make_plan, share_of_process
 from gan2shape_jax.plots import plot_stages
 from gan2shape_jax.report import Progress, Report, write_metrics
+from gan2shape_jax.sources import common_size, sizes_to_crop
 from gan2shape_jax.types import Picture
 from gan2shape_jax.workdir import (
   claim_workdir,
@@ -65,6 +66,11 @@ def run(config: ConfigDict, workdir: pathlib.Path) -> Outcome:
   share = partial(share_of_process, config)
   inputs = load_inputs(config, workdir, leave_out=True, share=share)
   plan = make_plan(config, inputs)
+  if config.joint:
+    # All processes run one program.
+    mine = list(sizes_to_crop(config, inputs.sources).items())
+    sizes = itertools.chain(*hosts.gather("sizes", mine))
+    common_size(config, dict(sizes))
   hosts.in_order("claim", partial(claim_workdir, workdir, config))
   if hosts.is_first():
     print(f"{plan.summary}; results in {workdir}", flush=True)

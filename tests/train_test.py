@@ -12,7 +12,7 @@ from tensorboardX.proto.event_pb2 import Event
 from tiny_inputs import SIZE, write_inputs, write_pictures
 
 from configs import tiny
-from gan2shape_jax import loop, train
+from gan2shape_jax import hosts, loop, train
 from gan2shape_jax.checkpoint import Checkpoints
 from gan2shape_jax.errors import UserError
 from gan2shape_jax.methods import METRICS
@@ -230,6 +230,18 @@ def test_a_picture_that_was_mended_joins_the_training(
   assert resumed == [3]
   rows, failed = train.run(config, tmp_path / "run")
   assert set(rows) == {"0", "1", "2"} and not failed
+
+
+def test_joint_pictures_to_be_cropped_have_one_width_in_all_processes(
+  config, tmp_path, monkeypatch
+):
+  config = config.copy_and_resolve_references()
+  config.joint, config.data.crop = True, 8
+  others = [[99, "other.png"]]
+  monkeypatch.setattr(hosts, "gather", lambda name, mine: [mine, others])
+  with pytest.raises(UserError, match=r"one width .*other.png: 99 px"):
+    train.run(config, tmp_path / "run")
+  assert not (tmp_path / "run/config.json").exists()
 
 
 def test_joint_networks_predict_and_start_other_fits(config, tmp_path):
