@@ -202,7 +202,7 @@ def _write_meshes(folder, reconstruction, camera, texture) -> None:
   pixels = views.object_pixels(reconstruction)
   mesh = meshes.depth_mesh(points, normal, pixels, torn)
   if not len(mesh.faces):
-    # Torn everywhere, or an object of single pixels: GLB must have a face.
+    # Torn everywhere, but GLB must have a face.
     mesh = meshes.depth_mesh(points, normal)
   meshes.write_obj(folder / "mesh.obj", mesh, "canonical.png")
   meshes.write_glb(folder / "mesh.glb", mesh, texture)

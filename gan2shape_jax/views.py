@@ -144,13 +144,15 @@ def texture_of(
 def object_pixels(reconstruction: Reconstruction) -> Bool[np.ndarray, "h w"]:
   """The canonical pixels to show: all of them where there is no mask.
 
-  An empty mask (a parser that found nothing) counts as none.
+  A mask without a face to draw counts as none: a parser found nothing, or
+  pixels here and there.
   """
   everything = np.ones(reconstruction.depth.shape, bool)
   if reconstruction.mask is None:
     return everything
   pixels = np.asarray(reconstruction.mask) >= MASK_THRESHOLD
-  return pixels if pixels.any() else everything
+  pairs = pixels[1:] & pixels[:-1]
+  return pixels if np.any(pairs[:, 1:] & pairs[:, :-1]) else everything
 
 
 def render_frames(

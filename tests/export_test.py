@@ -1,5 +1,6 @@
 """Export: every promised file, and numbers that survive the round trip."""
 
+import dataclasses
 import re
 
 import jax.numpy as jnp
@@ -35,14 +36,14 @@ def _reconstruction(mask):
   )
 
 
-def _export(folder, mask=None, **options):
+def _export(folder, mask=None, camera=CAMERA, **options):
   reconstruction = _reconstruction(mask)
   export.export_picture(
     folder,
     "head",
     np.full((SIZE, SIZE, 3), -0.5),
     reconstruction,
-    CAMERA,
+    camera,
     max_yaw=0.8,
     max_pitch=0.3,
     alpha=-0.6,
@@ -107,10 +108,15 @@ def test_meshes_hold_the_object_and_its_texture(full):
     np.testing.assert_array_equal(np.asarray(image.convert("RGB")), texture)
 
 
-def test_an_object_of_single_pixels_is_shown_with_all_around_it(tmp_path):
-  mask = np.zeros((SIZE, SIZE), np.float32)
-  mask[4:12:2, 4:12:2] = 1
-  _export(tmp_path, mask)
+@pytest.mark.parametrize("fault", ["single pixels", "torn everywhere"])
+def test_an_object_without_a_face_is_shown_with_all_around_it(tmp_path, fault):
+  mask, camera = np.zeros((SIZE, SIZE), np.float32), CAMERA
+  if fault == "single pixels":
+    mask[4:12:2, 4:12:2] = 1
+  else:
+    mask[4:12, 2:6] = 1
+    camera = dataclasses.replace(CAMERA, tear=1e-6)
+  _export(tmp_path, mask, camera)
   glb = next(iter(trimesh.load(tmp_path / "mesh.glb").geometry.values()))
   assert len(glb.faces) == 4 * (SIZE - 1) ** 2
 

@@ -197,7 +197,11 @@ def test_mask_makes_the_background_white():
     np.testing.assert_array_equal(stack[4][~drawn], 1)
 
 
-def test_empty_mask_shows_everything():
-  empty = _reconstruction(_bump(), mask=np.full((SIZE, SIZE), 0.2, np.float32))
-  assert views.object_pixels(empty).all()
-  assert views.object_pixels(empty.replace(mask=None)).all()
+def test_a_mask_without_a_face_shows_everything():
+  mask = np.full((SIZE, SIZE), 0.2, np.float32)
+  mask[3, 2:9] = mask[8:12, 12] = 1  # No four pixels around a cell.
+  shown = _reconstruction(_bump(), mask=mask)
+  assert views.object_pixels(shown).all()
+  assert views.object_pixels(shown.replace(mask=None)).all()
+  mask[2, 4:6] = 1
+  assert views.object_pixels(shown.replace(mask=mask)).sum() == 7 + 4 + 2
