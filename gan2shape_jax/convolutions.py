@@ -20,6 +20,7 @@ _OTHERS = "LIBRARY_FUSION_TYPE_INDIVIDUAL_DOT,LIBRARY_FUSION_TYPE_REDUCE"
 def for_batches() -> dict[str, str]:
   """Options of `jax.jit` for a program that convolves batches.
 
+  JAX takes them for whole programs only, not for what others are made of.
   None on other devices, none where `XLA_FLAGS` says who is to convolve, and
   none if XLA does not know the option, which is experimental.
   """

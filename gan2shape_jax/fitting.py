@@ -216,8 +216,9 @@ class Fitter:
     arguments = fit.params, frozen, data, fit.key, place
     iterations = self.system.refine_iterations
     if not iterations:
-      return _program(self, _collect, kinds)(*arguments)
-    search = _program(self, _begin_search, kinds)(*arguments)
+      return _program(self, _collect, kinds, batches=True)(*arguments)
+    begin = _program(self, _begin_search, kinds, batches=True)
+    search = begin(*arguments)
     search, _ = _refine(self)(search, frozen, data, length=iterations)
     kinds = (Kind.ROWS, Kind.FIXED, Kind.ROWS)
     return _program(self, refinement.end, kinds)(search, frozen, data)
@@ -331,9 +332,14 @@ def _program(
   fitter: Fitter,
   function: Callable[..., Any],
   kinds: tuple[Kind, ...],
+  *,
+  batches: bool = False,
   **options: Any,
 ) -> Callable[..., Any]:
-  """Compiled `function(system, ...)` of one row, spread over the devices."""
+  """Compiled `function(system, ...)` of one row, spread over the devices.
+
+  What convolves batches cannot be traced as a part of another program.
+  """
 
   def of_row(*args):
     return function(fitter.system, *args, **options)
@@ -341,7 +347,7 @@ def _program(
   of_row.__name__ = function.__name__
   return jax.jit(
     fitter.spread.rows(of_row, *kinds),
-    compiler_options=convolutions.for_batches(),
+    compiler_options=convolutions.for_batches() if batches else None,
   )
 
 

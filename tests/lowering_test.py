@@ -21,6 +21,7 @@ from jax.sharding import Mesh
 from random_gan import ARCH
 
 from gan2shape_jax import (
+  convolutions,
   diagnostics,
   distillation,
   fitting,
@@ -42,6 +43,16 @@ from gan2shape_jax.schedule import Phase
 from gan2shape_jax.types import GroundTruth, Picture
 
 HYPER = Hyper(batch=8)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def options_of_other_devices():
+  """Those of the CPU at hand forbid to make a program a part of another."""
+  with pytest.MonkeyPatch.context() as patch:
+    patch.setattr(convolutions, "for_batches", dict)
+    fitting._chunk.cache_clear()
+    yield
+  fitting._chunk.cache_clear()
 
 
 @functools.cache
