@@ -118,6 +118,17 @@ def test_everything_that_does_not_fit_is_listed(tmp_path, content):
   ]
 
 
+def test_networks_whose_normalisation_differs_are_refused(tmp_path):
+  """At 256 px the reference has groups of two channels, ours are of four."""
+  sizes = SMALL._replace(image_size=256)
+  content = {
+    name: cases.state(shapes, name)
+    for name, shapes in names_and_shapes(sizes).items()
+  }
+  with pytest.raises(UserError, match="networks of 256 px normalise"):
+    convert(tmp_path, zip_file(content))
+
+
 def test_other_files_are_refused(tmp_path, content):
   left = {k: v for k, v in content.items() if k != "netEnc"}
   with pytest.raises(UserError, match="has no netEnc"):

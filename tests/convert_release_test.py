@@ -222,6 +222,27 @@ def test_files_of_the_projector(tmp_path):
   np.testing.assert_array_equal(latents["x"], array)
 
 
+def test_latents_of_one_name_do_not_replace_each_other(tmp_path):
+  entry = {"latent": np.ones(6, np.float32)}
+  content = {"a/x.png": entry, "b/x.png": entry}
+  with pytest.raises(UserError, match="two pictures called x"):
+    convert_latents(read(tmp_path, content))
+  folder = tmp_path / "latents"
+  folder.mkdir()
+  (folder / "1.pt").write_bytes(zip_file({"x.png": entry}))
+  (folder / "x.pt").write_bytes(zip_file(entry))
+  with pytest.raises(UserError, match=r"x\.pt: has a latent of x, .*1\.pt"):
+    convert_release.write_latents(folder, tmp_path / "converted")
+
+
+def test_names_of_latents_may_have_dots(tmp_path):
+  for name in ("cat.0", "cat.1"):
+    (tmp_path / f"{name}.pt").write_bytes(zip_file(np.ones(6, np.float32)))
+  target = tmp_path / "converted"
+  convert_release.write_latents(tmp_path, target)
+  assert sorted(p.stem for p in target.iterdir()) == ["cat.0", "cat.1"]
+
+
 @pytest.mark.parametrize(
   "content, message",
   [

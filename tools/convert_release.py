@@ -217,7 +217,7 @@ def write_lpips(vgg: Path, linear: Path, target: Path) -> str:
 def write_latents(folder: Path, target: Path) -> str:
   """Writes NAME.npy for each latent in the files of a folder."""
   target.mkdir(parents=True, exist_ok=True)
-  shapes, failed = [], []
+  shapes, failed, sources = [], [], {}
   for path in sorted(folder.glob("*.pt")):
     try:
       latents = convert_latents(read_checkpoint(path))
@@ -225,6 +225,12 @@ def write_latents(folder: Path, target: Path) -> str:
       failed.append(str(error))
       continue
     for name, latent in latents.items():
+      if name in sources:
+        failed.append(
+          f"{path}: has a latent of {name}, and so has {sources[name]}; keep one"
+        )
+        continue
+      sources[name] = path
       save_latent(target / f"{name}.npy", latent)
       shapes.append(str(latent.shape))
   if failed:

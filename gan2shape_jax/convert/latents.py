@@ -21,15 +21,21 @@ def convert_latents(file: CheckpointFile) -> dict[str, np.ndarray]:
   Each is (c,), one for all layers, or (n, c), one for each layer; float32.
 
   Raises:
-    UserError: the file holds no latent.
+    UserError: the file holds no latent, or two of one name.
   """
   content = file.content
   if not isinstance(content, Mapping) or "latent" in content:
-    content = {file.path.stem: content}
-  return {
-    pathlib.PurePath(str(name)).stem: _latent(file, entry)
-    for name, entry in content.items()
-  }
+    return {file.path.stem: _latent(file, content)}
+  latents = {}
+  for path, entry in content.items():
+    name = pathlib.PurePath(str(path)).stem
+    if name in latents:
+      raise UserError(
+        f"{file.path}: holds latents of two pictures called {name}; a picture"
+        " is known by its name, so give them different ones"
+      )
+    latents[name] = _latent(file, entry)
+  return latents
 
 
 def _latent(file, entry):

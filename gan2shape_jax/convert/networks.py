@@ -57,7 +57,7 @@ def convert_networks(file: CheckpointFile) -> ConvertedNetworks:
 
   Raises:
     UserError: a network is missing, or tensors are missing, unexpected or of
-      wrong shapes; all of them are named.
+      wrong shapes; all of them are named. Or they are of more than 128 px.
   """
   content = file.content if isinstance(file.content, dict) else {}
   missing = [name for name in NAMES if name not in content]
@@ -71,6 +71,13 @@ def convert_networks(file: CheckpointFile) -> ConvertedNetworks:
     for name in NAMES
   }
   sizes = _infer_sizes(str(file.path), arrays)
+  if sizes.image_size > 128:
+    # Their weights would fit all the same, and mean something else.
+    raise UserError(
+      f"{file.path}: networks of {sizes.image_size} px normalise groups of two"
+      " channels in GAN2Shape, and of four here as theirs of 64 and 128 px; use"
+      " networks of these sizes"
+    )
   params, problems = {}, []
   for name, ours in NAMES.items():
     converted = apply_table(arrays[name], network_table(ours, sizes))
