@@ -61,6 +61,30 @@ def test_mixing_switches_once_from_the_first_to_the_second(probability):
     assert set(np.asarray(crossovers)) == {1, 2, 3, 4, 5}
 
 
+@pytest.mark.parametrize("update", ["discriminator", "generator", "path"])
+def test_latents_noise_and_directions_have_keys_of_their_own(
+  monkeypatch, update
+):
+  """JAX's `split(key)[i]` may be `fold_in(key, i)`."""
+  arch = Architecture((4, 4), latent_size=4, mapping_layers=1)
+  hyper = Hyper(batch=2)
+  mesh = jax.make_mesh((1,), ("batch",), axis_types=(AxisType.Auto,))
+  state = init_state(jax.random.key(0), arch, hyper)
+  pictures = jnp.zeros((2, 8, 8, 3), jnp.uint8)
+  keys, normal = [], jax.random.normal
+
+  def recorded(key, *args, **kwargs):
+    keys.append(jax.random.key_data(key).tolist())
+    return normal(key, *args, **kwargs)
+
+  monkeypatch.setattr(jax.random, "normal", recorded)
+  with jax.disable_jit():
+    arguments = (pictures,) if update == "discriminator" else ()
+    getattr(make_steps(arch, hyper, mesh), update)(state, *arguments)
+  distinct = {tuple(key) for key in keys}
+  assert len(distinct) == len(keys) == 4 + (update == "path")
+
+
 def test_the_mean_of_path_lengths_begins_with_the_first():
   arch, hyper = Architecture((4,), latent_size=4, mapping_layers=1), Hyper()
   mesh = jax.make_mesh((1,), ("batch",), axis_types=(AxisType.Auto,))

@@ -45,7 +45,9 @@ def make_steps(arch: Architecture, hyper: Hyper, mesh: Mesh) -> Steps:
     return jax.random.fold_in(jax.random.fold_in(state.key, state.step), salt)
 
   def fakes(key, params, batch):
-    return render(params, key, sample_latents(key, params, batch))
+    latent_key, noise_key = jax.random.split(key)
+    w = sample_latents(latent_key, params, batch)
+    return render(params, noise_key, w)
 
   def sample_latents(key, params, batch):
     z_key, mix_key = jax.random.split(key)
@@ -133,14 +135,15 @@ def make_steps(arch: Architecture, hyper: Hyper, mesh: Mesh) -> Steps:
     return state, {"g_loss": value}
 
   def path(state):
-    latent_key, direction_key = jax.random.split(step_key(state, 2))
+    keys = jax.random.split(step_key(state, 2), 3)
+    latent_key, noise_key, direction_key = keys
     batch = max(1, hyper.batch // 2)
 
     def loss(params):
       w = sample_latents(latent_key, params, batch)
       size = (batch, arch.image_size, arch.image_size, 3)
       lengths = losses.path_lengths(
-        lambda w: render(params, latent_key, w),
+        lambda w: render(params, noise_key, w),
         w,
         split(jax.random.normal(direction_key, size)),
       )
