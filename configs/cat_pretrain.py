@@ -24,7 +24,9 @@ def get_config():
   config.schedule.later_stages = (700, 1000, 1000)
   config.schedule.flip_step1 = (False, True, True, True)
   config.schedule.flip_step3 = (True, True, True, True)
+  config.schedule.pictures = 8  # the reference: one on each of 8 GPUs
   config.schedule.batch_size = 8
-  config.schedule.collect_batches = 4  # the reference: 800 for 200 pictures
+  # The reference: 800 for 200 pictures, on each GPU others.
+  config.schedule.collect_batches = 4
   config.output.export = False
   return config

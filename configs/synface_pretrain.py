@@ -29,6 +29,8 @@ def get_config():
   config.schedule.later_stages = (700, 1000, 1000)
   config.schedule.flip_step1 = (False,) + (True,) * (stages - 1)
   config.schedule.flip_step3 = (True,) * stages
+  config.schedule.pictures = 8  # the reference: one on each of 8 GPUs
   config.schedule.batch_size = 12
-  config.schedule.collect_batches = 5  # the reference: 1000 for 200 pictures
+  # The reference: 1000 for 200 pictures, on each GPU others.
+  config.schedule.collect_batches = 5
   return config

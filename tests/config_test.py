@@ -204,6 +204,7 @@ def test_values_of_the_release(name):
     (config.view.scale, row["view_scale"]),
     (schedule.collect_batches, row["collect"]),
     (schedule.batch_size, row["batch"]),
+    (schedule.pictures, 8 if row["joint"] else 1),
     (weights.networks, network and f"{CHECKPOINTS}/{network}"),
     (weights.view, f"{CHECKPOINTS}/view_light/{row['mvn']}view_mvn"),
     (weights.light, f"{CHECKPOINTS}/view_light/{row['mvn']}light_mvn"),
