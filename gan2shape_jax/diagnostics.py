@@ -31,7 +31,7 @@ class Followed(NamedTuple):
 
   Attributes:
     truth: QUANTITIES of each sample: angles in radians, and the components of
-      the unit vector to the light.
+      the unit vector along which the light shines.
     found: the same, read off the projections.
     error: mean absolute difference of projection and pseudo-sample.
   """
@@ -117,7 +117,7 @@ def variety(maps: Float[np.ndarray, "n h w"]) -> float:
 
 
 def quantities(pose: Pose, direction: Float[Array, "3"]) -> Float[Array, "4"]:
-  """QUANTITIES of a pose and a unit vector to the light."""
+  """QUANTITIES of a pose and the unit vector along which light shines."""
   # Angles of Rz Ry Rx: the last row is (-sin ry, cos ry sin rx, cos ry cos rx).
   row = pose.rotation[2]
   yaw = jnp.arcsin(jnp.clip(-row[0], -1.0, 1.0))
