@@ -227,7 +227,7 @@ def write_latents(folder: Path, target: Path) -> str:
     for name, latent in latents.items():
       if name in sources:
         failed.append(
-          f"{path}: has a latent of {name}, and so has {sources[name]}; keep one"
+          f"{path}: has a latent of {name}, as has {sources[name]}; keep one"
         )
         continue
       sources[name] = path
