@@ -6,6 +6,8 @@ that all of the reference's configurations share (GAN2Shape configs/*.yml), or
 its code defaults. The configuration is locked: a mistyped key is an error.
 """
 
+import math
+from collections.abc import Iterator
 from operator import attrgetter
 
 from ml_collections import ConfigDict
@@ -23,6 +25,13 @@ _LEAST = {
   "data.count": 0,
   "data.crop": 0,
   "camera.tear": 0,
+  "loss.perceptual": 0,
+  "loss.smooth": 0,
+  "loss.offset": 0,
+  "loss.view": 0,
+  "loss.light": 0,
+  "loss.trust": 0,
+  "optimizer.weight_decay": 0,
   "networks.width": 0,
   "networks.max_channels": 1,
   "networks.code_size": 1,
@@ -42,6 +51,21 @@ _LEAST = {
   "run.chunk": 1,
   "output.frame_size": 1,
 }
+# They are more than 0.
+_POSITIVE = (
+  "camera.fov",
+  "prior.learning_rate",
+  "inversion.learning_rate",
+  "refine.learning_rate",
+  "loss.trust_radius",
+  "optimizer.learning_rate",
+)
+# The first is less than the second.
+_ORDERED = (
+  ("camera.depth_min", "camera.depth_max"),
+  ("prior.near", "prior.far"),
+  ("data.depth_near", "data.depth_far"),
+)
 # How many numbers they have.
 _LENGTHS = {
   "view.mean": 6,
@@ -270,29 +294,64 @@ def validate(config: ConfigDict) -> None:
     problems.append(
       f"precision.frozen={precision!r} must be one of {', '.join(PRECISIONS)}"
     )
-  if not config.camera.depth_min < config.camera.depth_max:
-    problems.append("camera.depth_min must be less than camera.depth_max")
-  if config.loss.trust_radius <= 0:
-    problems.append("loss.trust_radius must be more than 0")
   if problems:
     raise UserError("config: " + "; ".join(problems))
 
 
 def _number_problems(config: ConfigDict) -> list[str]:
-  """What is wrong with single numbers, and how many there are of them."""
+  """What is wrong with numbers, their order, and how many there are of them."""
   problems = [
     f"{name}={value} must be at least {least}"
     for name, least in _LEAST.items()
     if (value := attrgetter(name)(config)) < least
   ]
   problems += [
+    f"{name}={value} must be more than 0"
+    for name in _POSITIVE
+    if (value := attrgetter(name)(config)) <= 0
+  ]
+  problems += [
+    f"{low} must be less than {high}"
+    for low, high in _ORDERED
+    if attrgetter(low)(config) >= attrgetter(high)(config)
+  ]
+  problems += [
     f"{name} has {len(value)} values instead of {length}"
+    # The command line appends to tuples that it sets.
+    + " (those of an option that is given twice are joined)"
+    * (len(value) > length)
     for name, length in _LENGTHS.items()
     if len(value := attrgetter(name)(config)) != length
   ]
+  problems += [
+    f"{name}={value} must be finite"
+    for name, value in _numbers(config)
+    if not math.isfinite(value)
+  ]
+  for name in ("first_stage", "later_stages"):
+    lengths = config.schedule[name]
+    if not all(isinstance(n, int) and n >= 0 for n in lengths):
+      problems.append(
+        f"schedule.{name}={lengths} must be whole numbers of iterations"
+      )
+  for name in ("x", "y", "diffuse"):
+    if list(config.light[name]) != sorted(config.light[name]):
+      problems.append(f"light.{name}={config.light[name]} must ascend")
+  if config.camera.fov >= 180:
+    problems.append(f"camera.fov={config.camera.fov} must be less than 180")
   if not 0 <= config.seed < 2**32:
     problems.append(f"seed={config.seed} must be from 0 to {2**32 - 1}")
   return problems
+
+
+def _numbers(tree: ConfigDict, prefix: str = "") -> Iterator[tuple[str, float]]:
+  """All numbers with the names of their fields."""
+  for name, value in tree.items():
+    if isinstance(value, ConfigDict):
+      yield from _numbers(value, f"{prefix}{name}.")
+    else:
+      values = value if isinstance(value, tuple) else (value,)
+      yield from ((prefix + name, n) for n in values if isinstance(n, float))
 
 
 def _data_problems(config: ConfigDict) -> list[str]:

@@ -51,6 +51,16 @@ def test_all_problems_are_told_at_once():
   config.devices.samples = 0
   config.view.std = (0.1, 0.3, 0.05)
   config.seed = -1
+  config.schedule.first_stage = (1, 1, 2.5)
+  config.schedule.later_stages = (1, 1, -5)
+  config.camera.fov = 180.0
+  config.prior.near = 2.0
+  config.data.depth_near = 1.2
+  config.loss.smooth = float("nan")
+  config.loss.perceptual = -1.0
+  config.optimizer.learning_rate = 0.0
+  config.light.y = (0.8, -0.2)
+  config.light.mean = (0.0,) * 8
   with pytest.raises(UserError) as error:
     validate(config)
   for part in (
@@ -59,12 +69,22 @@ def test_all_problems_are_told_at_once():
     "flip_step1 needs flip_step3",
     "data.mask='guess'",
     "precision.frozen='float16'",
-    "loss.trust_radius must be more than 0",
+    "loss.trust_radius=0.0 must be more than 0",
     "camera.tear=-0.01 must be at least 0",
     "schedule.batch_size=0 must be at least 1",
     "devices.samples=0 must be at least 1",
     "view.std has 3 values instead of 6",
     "seed=-1 must be from 0 to 4294967295",
+    "schedule.first_stage=(1, 1, 2.5) must be whole numbers",
+    "schedule.later_stages=(1, 1, -5) must be whole numbers",
+    "camera.fov=180.0 must be less than 180",
+    "prior.near must be less than prior.far",
+    "data.depth_near must be less than data.depth_far",
+    "loss.smooth=nan must be finite",
+    "loss.perceptual=-1.0 must be at least 0",
+    "optimizer.learning_rate=0.0 must be more than 0",
+    "light.y=(0.8, -0.2) must ascend",
+    "light.mean has 8 values instead of 4 (those of an option that is given",
     "data.pictures is empty",
     "weights.gan is empty",
   ):
