@@ -313,7 +313,7 @@ def _is_picture(path: Path) -> bool:
 
 def _read_list(source: Path, root: Path) -> list[Path]:
   try:
-    lines = source.read_text(encoding="utf-8").splitlines()
+    lines = source.read_text(encoding="utf-8-sig").splitlines()
   except FileNotFoundError as error:
     raise UserError(
       f"{source}: does not exist; name a picture, a folder or a list file"

@@ -42,8 +42,20 @@ def open_rgb(path: Path) -> Image.Image:
 
 
 def open_grey(path: Path) -> Image.Image:
-  """Opens an 8- or 16-bit picture as float grey in [0, 1]."""
-  return _to_unit(_open(path))
+  """Opens an 8- or 16-bit picture as float grey in [0, 1].
+
+  Transparent parts are 0. Of a picture that is of one grey where it can be
+  seen, an object that was cut out, the opacity is taken.
+  """
+  picture = _open(path)
+  if not picture.has_transparency_data:
+    return _to_unit(picture)
+  grey, alpha = picture.convert("LA").split()
+  grey, opacity = np.asarray(grey), np.asarray(alpha, np.float32) / 255
+  visible = grey[opacity > 0]
+  if visible.size and visible.min() < visible.max():
+    opacity = opacity * grey / 255
+  return Image.fromarray(opacity.astype(np.float32))
 
 
 def crop_and_resize(

@@ -12,7 +12,7 @@ from gan2shape_jax.data import (
   load_pictures,
 )
 from gan2shape_jax.errors import UserError
-from gan2shape_jax.image_files import beside
+from gan2shape_jax.image_files import beside, open_grey
 
 GAN = {"n_latent": 3, "latent_size": 4}
 
@@ -124,6 +124,16 @@ def test_transparency_is_composited_on_black(tmp_path):
   image = load_picture(tmp_path / "a.png", image_size=8, **GAN).image
   np.testing.assert_array_equal(image[:, :4], -1)
   np.testing.assert_allclose(image[:, 4:], 200 / 127.5 - 1, atol=1e-6)
+
+
+@pytest.mark.parametrize("colour", [0, 255])
+def test_a_mask_may_be_a_picture_that_is_cut_out(tmp_path, colour):
+  alpha = np.zeros((4, 4), np.uint8)
+  alpha[1:3] = 255
+  rgba = np.dstack([np.full((4, 4, 3), colour, np.uint8), alpha])
+  Image.fromarray(rgba).save(tmp_path / "mask.png")
+  mask = np.asarray(open_grey(tmp_path / "mask.png"))
+  np.testing.assert_array_equal(mask, alpha / 255)
 
 
 def test_crop_is_central_and_resize_antialiased(tmp_path):
