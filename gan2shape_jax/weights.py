@@ -47,13 +47,14 @@ def save_weights(
   """
   if dtype not in ("float32", "float16"):
     raise ValueError(f"dtype is float32 or float16, not {dtype}")
-  folder = Path(folder)
+  folder = Path(os.path.abspath(folder))  # "." has no name
   arrays = {
     name: _with_dtype(np.asarray(leaf), dtype)
     for name, leaf in traverse_util.flatten_dict(tree, sep="/").items()
   }
-  new = folder.with_name(folder.name + ".new")
-  old = folder.with_name(folder.name + ".old")
+  # Hidden, for NAME.old is what people call a copy that they keep.
+  new = folder.with_name(f".{folder.name}.writing")
+  old = folder.with_name(f".{folder.name}.replaced")
   for leftover in (new, old):
     shutil.rmtree(leftover, ignore_errors=True)
   new.mkdir(parents=True)

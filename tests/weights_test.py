@@ -97,3 +97,13 @@ def test_a_full_disk_is_an_error_of_the_system(tmp_path, monkeypatch):
     save_weights(tmp_path / "w", {}, {})
   tree, _ = load_weights(tmp_path / "w")
   assert tree.keys() == TREE.keys()
+
+
+def test_copies_that_people_keep_are_left_alone(tmp_path):
+  kept = tmp_path / "gan.old"
+  kept.mkdir()
+  (kept / "mine").touch()
+  for version in range(2):
+    save_weights(tmp_path / "gan", TREE, {"v": version})
+  assert sorted(p.name for p in tmp_path.iterdir()) == ["gan", "gan.old"]
+  assert (kept / "mine").exists()
