@@ -2,7 +2,8 @@
 
 Exit codes of all programs: 0 done, or stopped when asked to; 1 some of several
 pictures failed; 2 a mistake in the input or a full disk, with one line that
-says what to mend. Anything else is a defect and shows its traceback.
+says what to mend; 130 stopped before there was anything to save. Anything else
+is a defect and shows its traceback.
 """
 
 import os
@@ -59,6 +60,9 @@ def run(
   except UserError as error:
     complain(str(error))
     sys.exit(2)
+  except KeyboardInterrupt:
+    complain("stopped")
+    sys.exit(130)
 
 
 def conclude(outcome: Outcome) -> None:

@@ -1,36 +1,41 @@
-"""Being asked to stop: machines that are lent are taken back by SIGTERM."""
+"""Being asked to stop: by Ctrl-C, or by SIGTERM where machines are lent."""
 
+import os
 import signal
 from types import FrameType
 
 import jax
 from jax.experimental import multihost_utils
 
+_SIGNALS = signal.SIGTERM, signal.SIGINT
+_NOTED = b"\nstopping, and saving what there is; once more kills at once\n"
+
 
 class Interrupt:
-  """Notes SIGTERM while its context lasts; a second one kills as usual.
+  """Notes signals while its context lasts; a second one kills as usual.
 
   Attributes:
     came: whether it came to this process; False if they stop together.
 
   Args:
     together: whether the processes of the run stop at the same step, because
-      they train the same networks. JAX hears of the signal then.
+      they train the same networks. JAX hears of SIGTERM then, and of nothing
+      else.
   """
 
   def __init__(self, *, together: bool = False):
     self._together = together and jax.process_count() > 1
     self.came = False
-    self._before = None
+    self._before = {}
 
   def __enter__(self) -> "Interrupt":
     if not self._together:
-      self._before = signal.signal(signal.SIGTERM, self._note)
+      self._before = {s: signal.signal(s, self._note) for s in _SIGNALS}
     return self
 
   def __exit__(self, *exc_info) -> None:
-    if not self._together:
-      signal.signal(signal.SIGTERM, self._before)
+    for number, handler in self._before.items():
+      signal.signal(number, handler)
 
   def requested(self, step: int) -> bool:
     """Whether to stop now; `step` grows, alike in all processes."""
@@ -40,4 +45,6 @@ class Interrupt:
 
   def _note(self, number: int, frame: FrameType | None) -> None:
     self.came = True
-    signal.signal(number, signal.SIG_DFL)
+    os.write(2, _NOTED)  # What `print` does is not allowed here.
+    for each in _SIGNALS:
+      signal.signal(each, signal.SIG_DFL)

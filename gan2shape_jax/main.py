@@ -2,9 +2,9 @@
 
 Fits the shapes of pictures and writes them to `--workdir`; the same command
 resumes a run that was stopped. Single fields of the configuration are
-overridden as in `--config.schedule.stages=2`. On SIGTERM it saves what it has
-and exits. A picture that cannot be used, or whose loss diverges, is reported at
-the end (exit code 1); the others are done.
+overridden as in `--config.schedule.stages=2`. On Ctrl-C or SIGTERM it saves
+what it has and exits. A picture that cannot be used, or whose loss diverges, is
+reported at the end (exit code 1); the others are done.
 
 With `--check` it reads and checks all files, and tells every mistake or what
 would be done, but starts nothing. (Masks that have to be found are found, and

@@ -16,17 +16,18 @@ from gan2shape_jax.errors import Interrupted
 from gan2shape_jax.interrupt import Interrupt
 
 
-def ask_to_stop():
-  os.kill(os.getpid(), signal.SIGTERM)
+def ask_to_stop(number=signal.SIGTERM):
+  os.kill(os.getpid(), number)
 
 
-def test_a_signal_is_noted_while_the_context_lasts():
-  before = signal.getsignal(signal.SIGTERM)
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_is_noted_while_the_context_lasts(number):
+  before = signal.getsignal(number)
   with Interrupt() as interrupt:
     assert not interrupt.requested(1)
-    ask_to_stop()
+    ask_to_stop(number)
     assert interrupt.came and interrupt.requested(2)
-  assert signal.getsignal(signal.SIGTERM) == before
+  assert signal.getsignal(number) == before
 
 
 def test_a_second_signal_kills():
