@@ -20,6 +20,8 @@ def replacing(path: str | os.PathLike) -> Iterator[pathlib.Path]:
   part = path.with_name(f"{path.stem}.part{path.suffix}")
   try:
     yield part
+    with part.open("rb+") as file:  # Else a power cut may leave it empty.
+      os.fsync(file.fileno())
     part.replace(path)
   except BaseException:
     with contextlib.suppress(OSError):

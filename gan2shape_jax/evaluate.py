@@ -39,20 +39,13 @@ flags.DEFINE_bool("fit", True, "Fit the heads; --nofit: predictions only.")
 def main(config: ConfigDict, workdir: pathlib.Path) -> None:
   """Makes the heads, measures, prints and draws."""
   from gan2shape_jax import predict, train
+  from gan2shape_jax.config import validate
   from gan2shape_jax.synthetic.dataset import write_heads
   from gan2shape_jax.workdir import write_json
 
   split, first, last = parse_heads(FLAGS.heads)
   asymmetry = "full" if FLAGS.asymmetric else "appearance"
   heads = workdir / "heads" / split / asymmetry
-  with writing(workdir, "--workdir"):
-    write_heads(
-      heads,
-      split=split,
-      count=last + 1,
-      size=config.image_size,
-      asymmetry=asymmetry,
-    )
   config = config.copy_and_resolve_references()
   config.data.update(
     {
@@ -66,6 +59,15 @@ def main(config: ConfigDict, workdir: pathlib.Path) -> None:
       "crop": 0,
     }
   )
+  validate(config)
+  with writing(workdir, "--workdir"):
+    write_heads(
+      heads,
+      split=split,
+      count=last + 1,
+      size=config.image_size,
+      asymmetry=asymmetry,
+    )
   config.output.export = True  # what is drawn is read from there
   run = train.run if FLAGS.fit else predict.run
   name = f"{split}_{asymmetry}_{first}-{last}"

@@ -5,6 +5,7 @@ process is alone.
 """
 
 import json
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -33,8 +34,10 @@ def connect(
     process: the number of this one, from 0.
 
   Raises:
-    UserError: the others cannot be found.
+    UserError: no such address, or the others cannot be found.
   """
+  if coordinator and not re.fullmatch(r".+:\d+", coordinator):
+    raise UserError(f"--coordinator={coordinator}: write HOST:PORT")
   try:
     jax.distributed.initialize(coordinator, processes, process)
   except (RuntimeError, ValueError) as error:

@@ -11,6 +11,7 @@ from ml_collections import ConfigDict
 
 from gan2shape_jax import inversion
 from gan2shape_jax.atomic import replacing
+from gan2shape_jax.data import load_latent
 from gan2shape_jax.devices import make_spread
 from gan2shape_jax.errors import Interrupted
 from gan2shape_jax.hosts import is_first
@@ -66,8 +67,11 @@ def find_latents(
       for source, latent in zip(batch, np.asarray(found), strict=False):
         if np.isfinite(latent).all():
           save_latent(paths[source.path.stem], latent)
+  arch = inputs.gan.arch
   searched = {
-    name: np.load(path, allow_pickle=False)
+    name: load_latent(
+      folder, name, n_latent=arch.n_latent, latent_size=arch.latent_size
+    )
     for name, path in paths.items()
     if name not in given and path.exists()
   }

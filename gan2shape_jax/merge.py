@@ -63,8 +63,10 @@ def run(
   from gan2shape_jax.report import Progress
   from gan2shape_jax.sources import load_sources
   from gan2shape_jax.system import make_system
+  from gan2shape_jax.workdir import check_unclaimed
 
   validate(config)
+  check_unclaimed(workdir)
   if not folders:
     raise UserError("--networks: name the folders of networks to merge, A,B")
   # The GAN's sizes belong to the system, although nothing is drawn.

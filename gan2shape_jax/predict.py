@@ -36,9 +36,10 @@ def run(config: ConfigDict, workdir: pathlib.Path) -> Outcome:
   from gan2shape_jax.pretrained import load_networks
   from gan2shape_jax.report import Progress, write_metrics
   from gan2shape_jax.system import make_system
-  from gan2shape_jax.workdir import result_folder
+  from gan2shape_jax.workdir import check_unclaimed, result_folder
 
   validate(config)
+  check_unclaimed(workdir)
   if not config.weights.networks:
     raise UserError(
       "config: weights.networks is empty; name a folder of trained networks"

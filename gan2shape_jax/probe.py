@@ -29,8 +29,12 @@ from gan2shape_jax.atomic import writing
 from gan2shape_jax.errors import UserError
 
 FLAGS = flags.FLAGS
-flags.DEFINE_integer("pictures", 4, "How many pictures to probe with, at most.")
-flags.DEFINE_integer("values", 9, "How many values of each quantity.")
+flags.DEFINE_integer(
+  "pictures", 4, "How many pictures to probe with, at most.", lower_bound=1
+)
+flags.DEFINE_integer(
+  "values", 9, "How many values of each quantity.", lower_bound=1
+)
 
 
 class Quantity(NamedTuple):

@@ -52,6 +52,7 @@ from gan2shape_jax.workdir import (
   claim_workdir,
   read_json,
   result_folder,
+  working_in,
   write_json,
 )
 
@@ -76,6 +77,7 @@ def run(config: ConfigDict, workdir: pathlib.Path) -> Outcome:
     print(f"{plan.summary}; results in {workdir}", flush=True)
   with (
     writing(workdir, "--workdir"),
+    working_in(workdir, jax.process_index()),
     Interrupt(together=config.joint) as interrupt,
   ):
     mine = do_pictures(config, workdir, inputs, plan, interrupt)

@@ -1,7 +1,10 @@
 """The folder of a run: which request it belongs to, and its JSON files."""
 
+import contextlib
+import fcntl
 import json
 import pathlib
+from collections.abc import Iterator
 from typing import Any
 
 from ml_collections import ConfigDict
@@ -53,14 +56,64 @@ def check_workdir(workdir: pathlib.Path, config: ConfigDict) -> None:
     )
 
 
+@contextlib.contextmanager
+def working_in(workdir: pathlib.Path, process: int) -> Iterator[None]:
+  """Keeps other runs out of a folder while the context lasts.
+
+  Where the file system has no locks, nothing is kept out.
+
+  Args:
+    workdir: a folder that exists.
+    process: number of this process; those of one run share the folder.
+
+  Raises:
+    UserError: another run works there.
+  """
+  with (workdir / f".lock_{process}").open("w") as file:
+    try:
+      fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+      raise UserError(
+        f"{workdir}: another run is at work there; wait for it, or choose"
+        " another --workdir"
+      ) from error
+    except OSError:
+      pass
+    yield
+
+
+def check_unclaimed(workdir: pathlib.Path) -> None:
+  """Checks that no run was begun here, whose results would be overwritten.
+
+  Raises:
+    UserError: one was, or the folder cannot be entered.
+  """
+  with writing(workdir, "--workdir"):
+    claimed = (workdir / _CONFIG).exists()
+  if claimed:
+    raise UserError(
+      f"{workdir}: holds what `gan2shape_jax.main` found; choose another"
+      " --workdir"
+    )
+
+
 def result_folder(workdir: pathlib.Path, name: str) -> pathlib.Path:
   """Where the results of a picture, or of joint training, go."""
   return workdir / "results" / name
 
 
 def read_json(path: pathlib.Path) -> Any:
-  """Reads a JSON file."""
-  return json.loads(path.read_text())
+  """Reads a JSON file.
+
+  Raises:
+    UserError: it is damaged.
+  """
+  try:
+    return json.loads(path.read_text())
+  except ValueError as error:
+    raise UserError(
+      f"{path}: is damaged ({error}); remove it, and it is made anew"
+    ) from error
 
 
 def write_json(path: pathlib.Path, value: Any) -> None:

@@ -6,7 +6,13 @@ from full_disk import full_disk
 
 from configs import tiny
 from gan2shape_jax.errors import UserError
-from gan2shape_jax.workdir import check_workdir, claim_workdir, read_json
+from gan2shape_jax.workdir import (
+  check_unclaimed,
+  check_workdir,
+  claim_workdir,
+  read_json,
+  working_in,
+)
 
 
 def changed(**fields):
@@ -81,3 +87,26 @@ def test_a_full_disk_leaves_nothing_that_looks_whole(tmp_path):
   assert not (tmp_path / "config.json").exists()
   claim_workdir(tmp_path, tiny.get_config())
   assert read_json(tmp_path / "config.json")["image_size"] == 32
+
+
+def test_one_run_at_a_time(tmp_path):
+  with working_in(tmp_path, 0), working_in(tmp_path, 1):
+    another = working_in(tmp_path, 0)
+    with pytest.raises(UserError, match="another run is at work there"):
+      another.__enter__()
+  with working_in(tmp_path, 0):
+    pass
+
+
+def test_predictions_do_not_replace_what_a_run_found(tmp_path):
+  check_unclaimed(tmp_path)
+  claim_workdir(tmp_path, tiny.get_config())
+  with pytest.raises(UserError, match="choose another --workdir"):
+    check_unclaimed(tmp_path)
+
+
+def test_damaged_files_are_named(tmp_path):
+  path = tmp_path / "metrics.json"
+  path.write_text("")
+  with pytest.raises(UserError, match=r"metrics\.json: is damaged"):
+    read_json(path)
