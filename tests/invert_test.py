@@ -111,3 +111,13 @@ def test_mistakes_are_one_line_and_exit_code_2(gan, images, tmp_path, capsys):
     assert invert.main(command) == 2
     error = capsys.readouterr().err
     assert message in error and error.count("\n") == 1
+
+
+def test_latents_that_were_found_otherwise_are_not_taken(
+  gan, images, tmp_path, capsys
+):
+  command = arguments(gan, images / "a.png", tmp_path / "out", "--steps=2")
+  assert invert.main(command) == 0
+  assert invert.main([*command, "--w_plus"]) == 2
+  assert "other options" in capsys.readouterr().err
+  assert invert.main(command) == 0

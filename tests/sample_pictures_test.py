@@ -53,3 +53,27 @@ def test_no_truncation_range_is_left_at_psi_zero(gan, tmp_path):
 def test_a_missing_gan_is_answered_in_one_line(tmp_path, capsys):
   assert sample(tmp_path / "nowhere", tmp_path / "output") == 2
   assert "nowhere: no weights there" in capsys.readouterr().err
+
+
+def test_other_pictures_are_not_written_over(gan, tmp_path, capsys):
+  kept = tmp_path / "image" / "000000.png"
+  kept.parent.mkdir()
+  kept.write_bytes(b"mine")
+  assert sample(gan, tmp_path) == 2
+  assert "holds other pictures" in capsys.readouterr().err
+  assert kept.read_bytes() == b"mine"
+  output = tmp_path / "own"
+  assert sample(gan, output) == sample(gan, output) == 0
+  assert sample(gan, output, "--seed", "3") == 2
+
+
+@pytest.mark.parametrize(
+  "option", [("--psi", "nan"), ("--count", "0"), ("--seed", "-1")]
+)
+def test_numbers_that_cannot_be(gan, tmp_path, option):
+  try:
+    code = sample(gan, tmp_path / "output", *option)
+  except SystemExit as left:  # by argparse
+    code = left.code
+  assert code == 2
+  assert not (tmp_path / "output").exists()

@@ -19,6 +19,19 @@ def make_parser(description: str | None) -> argparse.ArgumentParser:
   )
 
 
+def at_least(least: int) -> Callable[[str], int]:
+  """The type of an option that is a whole number, not less than `least`."""
+
+  def parse(text: str) -> int:
+    number = int(text)
+    if not least <= number < 2**32:
+      raise argparse.ArgumentTypeError(f"{text} is not from {least} to 2**32-1")
+    return number
+
+  parse.__name__ = "int"  # argparse names it if the text is no number.
+  return parse
+
+
 def run(
   program: Callable[[argparse.Namespace], None],
   parser: argparse.ArgumentParser,

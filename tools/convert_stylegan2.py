@@ -52,7 +52,8 @@ def make_parser() -> argparse.ArgumentParser:
   add = parser.add_argument
   add("--input", type=Path, required=True, help="the file to convert")
   add("--output", type=Path, required=True, help="folder to write")
-  add("--grid", type=int, default=0, help="random pictures to draw as well")
+  at_least = command_line.at_least
+  add("--grid", type=at_least(0), default=0, help="random pictures to draw")
   return parser
 
 

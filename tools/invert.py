@@ -9,6 +9,7 @@
   sheet.png          pictures and what the GAN makes of them, side by side
   errors.csv         per picture: mean absolute difference on the scale
                      [-1, 1], and PSNR in dB, of the 8-bit pictures
+  settings.json      how latents were sought
 
 The same command takes up where it was stopped. Exit codes: 0 done; 2 a mistake
 in the input, with one line that says what to mend.
@@ -37,6 +38,7 @@ from gan2shape_jax.latent_space import latent_space
 from gan2shape_jax.latents import save_latent
 from gan2shape_jax.models import discriminator, stylegan2
 from gan2shape_jax.report import Progress
+from gan2shape_jax.workdir import read_json, write_json
 from tools import command_line
 
 _MAX_IN_SHEET = 48  # pictures
@@ -104,6 +106,7 @@ def run(options: argparse.Namespace) -> None:
         f"{options.output}: the results would overwrite the pictures; choose"
         " another --output"
       )
+  claim_output(options)
   left = [
     picture
     for picture in pictures
@@ -115,6 +118,28 @@ def run(options: argparse.Namespace) -> None:
     if left:
       invert_all(gan, left, options)
     sum_up(pictures, options)
+
+
+def claim_output(options: argparse.Namespace) -> None:
+  """Notes how latents are sought, or checks that it is the same.
+
+  Raises:
+    UserError: the folder has latents that were found otherwise, or cannot be
+      written.
+  """
+  note = options.output / "settings.json"
+  settings = {
+    name: getattr(options, name)
+    for name in ("steps", "w_plus", "regular", "apart", "crop")
+  } | {"gan": str(options.gan.resolve())}
+  with writing(options.output, "--output"):
+    if note.exists() and read_json(note) != settings:
+      raise UserError(
+        f"{note}: made with another GAN or other options; choose another"
+        " --output or remove it"
+      )
+    options.output.mkdir(parents=True, exist_ok=True)
+    write_json(note, settings)
 
 
 def invert_all(

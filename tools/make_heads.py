@@ -33,14 +33,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def make_parser() -> argparse.ArgumentParser:
   """The options."""
   parser = command_line.make_parser(__doc__)
-  add = parser.add_argument
+  add, at_least = parser.add_argument, command_line.at_least
   add("--output", type=Path, required=True, help="folder to fill")
   add("--split", choices=heads.SPLITS, default="train")
-  add("--count", type=int, required=True)
-  add("--size", type=int, default=64, help="pixels")
-  add("--seed", type=int, default=0)
-  add("--views", type=int, default=1, help="successive pictures per identity")
-  add("--batch", type=int, default=32, help="heads at a time")
+  add("--count", type=at_least(1), required=True)
+  add("--size", type=at_least(8), default=64, help="pixels")
+  add("--seed", type=at_least(0), default=0)
+  add(
+    "--views",
+    type=at_least(1),
+    default=1,
+    help="successive pictures per identity",
+  )
+  add("--batch", type=at_least(1), default=32, help="heads at a time")
   look = parser.add_mutually_exclusive_group()
   look.add_argument(
     "--asymmetric",

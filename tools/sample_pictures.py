@@ -7,6 +7,7 @@ Folder written:
   image/000000.png     8-bit RGB
   latents/000000.npy   the latent, one row for each layer of the generator
   list.txt             one image path per line, relative to the folder
+  samples.json         what they were drawn with
 
 Exit codes: 0 done; 2 a mistake in the input, with one line that says what to
 mend.
@@ -14,6 +15,7 @@ mend.
 
 import argparse
 import functools
+import math
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -27,9 +29,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from gan2shape_jax import sheets
 from gan2shape_jax.atomic import writing
+from gan2shape_jax.errors import UserError
 from gan2shape_jax.gan.bundle import Gan, load_gan
 from gan2shape_jax.latents import save_latent
 from gan2shape_jax.models import stylegan2
+from gan2shape_jax.workdir import read_json, write_json
 from tools import command_line
 
 
@@ -44,21 +48,54 @@ def make_parser() -> argparse.ArgumentParser:
   add = parser.add_argument
   add("--gan", type=Path, required=True, help="folder of converted weights")
   add("--output", type=Path, required=True, help="folder to fill")
-  add("--count", type=int, default=200, help="how many pictures")
+  at_least = command_line.at_least
+  add("--count", type=at_least(1), default=200, help="how many pictures")
   add("--psi", type=float, default=0.7, help="truncation")
-  add("--seed", type=int, default=0)
+  add("--seed", type=at_least(0), default=0)
   return parser
 
 
 def run(options: argparse.Namespace) -> None:
-  """Reads the GAN and draws."""
+  """Reads the GAN and draws.
+
+  Raises:
+    UserError: the GAN or the folder cannot be used.
+  """
+  if not math.isfinite(options.psi):
+    raise UserError(f"--psi={options.psi}: must be finite, as in 0.7")
+  gan = load_gan(options.gan)
+  claim_output(options)
   sample_pictures(
-    load_gan(options.gan),
+    gan,
     options.output,
     count=options.count,
     psi=options.psi,
     seed=options.seed,
   )
+
+
+def claim_output(options: argparse.Namespace) -> None:
+  """Notes what the pictures are made with, or checks that it is the same.
+
+  Raises:
+    UserError: the folder holds other pictures, or cannot be written.
+  """
+  output, note = options.output, options.output / "samples.json"
+  settings = {
+    "gan": str(options.gan.resolve()),
+    "count": options.count,
+    "psi": options.psi,
+    "seed": options.seed,
+  }
+  with writing(output, "--output"):
+    images = output / "image"
+    begun = read_json(note) if note.exists() else None
+    if begun != settings and images.is_dir() and any(images.iterdir()):
+      raise UserError(
+        f"{output}: holds other pictures; choose another --output or remove it"
+      )
+    output.mkdir(parents=True, exist_ok=True)
+    write_json(note, settings)
 
 
 def sample_pictures(
