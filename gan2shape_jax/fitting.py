@@ -270,7 +270,7 @@ def _chunk(fitter: Fitter, step: str, flip: bool, on_device: bool | None):
 
   def row_loss(params, frozen, iteration, key, data):
     """The loss of a row's turn; data [p]."""
-    order_key, step_key, _ = _phase_keys(key)
+    _, order_key = jax.random.split(key)
     count = len(jax.tree.leaves(data)[0])
     picture, visit = turn(order_key, iteration, count)
     if step == "shape":
@@ -279,7 +279,7 @@ def _chunk(fitter: Fitter, step: str, flip: bool, on_device: bool | None):
       )
     else:
       data = jax.tree.map(lambda x: x[picture], data)
-    key = jax.random.fold_in(step_key, iteration)
+    key = jax.random.fold_in(key, iteration)
     total, terms = loss_function(system, params, frozen, data, key, flip)
     return {"total": total, **terms}
 
@@ -388,16 +388,8 @@ def _begin_search(system, params, frozen, data, key, place):
 
 
 def _batch_key(key, place):
-  _, _, batch_key = _phase_keys(key)
-  return jax.random.fold_in(jax.random.fold_in(batch_key, place[0]), place[1])
-
-
-def _phase_keys(key):
-  """Of a phase's order of pictures and samples, iterations, and batches.
-
-  JAX may split a key into what it folds it into: a key is for one of the two.
-  """
-  return jax.random.split(key, 3)
+  key, _ = jax.random.split(key)
+  return jax.random.fold_in(jax.random.fold_in(key, place[0]), place[1])
 
 
 @functools.cache
