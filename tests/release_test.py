@@ -29,6 +29,7 @@ FIELDS = {
   "schedule.stages": 1,
   "schedule.first_stage": (1, 1, 2),
   "schedule.batch_size": 2,
+  "schedule.pictures": 1,
   "schedule.collect_batches": 1,
   "run.chunk": 1,
   "output.frame_size": 32,
